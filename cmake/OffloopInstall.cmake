@@ -36,5 +36,17 @@ install(FILES
     "${PROJECT_SOURCE_DIR}/cmake/FindLibev.cmake"
     DESTINATION "${package_dir}")
 
+# Paths relative to the file itself where they can be: `cmake --install --prefix` may still choose another prefix.
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" OR IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
+    set(OFFLOOP_PC_PREFIX "${CMAKE_INSTALL_PREFIX}")
+    set(OFFLOOP_PC_LIBDIR "${CMAKE_INSTALL_FULL_LIBDIR}")
+    set(OFFLOOP_PC_INCLUDEDIR "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
+else()
+    file(RELATIVE_PATH to_prefix "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+    string(REGEX REPLACE "/$" "" to_prefix "${to_prefix}")
+    set(OFFLOOP_PC_PREFIX "\${pcfiledir}/${to_prefix}")
+    set(OFFLOOP_PC_LIBDIR "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
+    set(OFFLOOP_PC_INCLUDEDIR "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
+endif()
 configure_file("${PROJECT_SOURCE_DIR}/cmake/offloop.pc.in" "${PROJECT_BINARY_DIR}/cmake/offloop.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/cmake/offloop.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")

@@ -15,13 +15,13 @@
 enum { GATE_LIMIT_S = 30 };
 
 struct gate {
-    const char *name; /* set by gate_init, printed when a wait takes too long */
+    const char     *name; /* set by gate_init, printed when a wait takes too long */
     pthread_mutex_t lock;
-    pthread_cond_t changed;
+    pthread_cond_t  changed;
 
     /* guarded by lock */
     unsigned n_arrived; /* calls of gate_wait and gate_arrive so far */
-    bool is_open;
+    bool     is_open;
 };
 
 void gate_init(struct gate *gate, const char *name);

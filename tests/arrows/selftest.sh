@@ -45,9 +45,10 @@ n=0
 while read -r file include; do
     [ -n "$file" ] || continue
     n=$((n + 1))
-    good_tree "$scratch/bad$n"
+    tree=$scratch/bad$n
+    cp -r "$scratch/good" "$tree"
     put "$file" "#include $include"
-    if out=$(sh "$arrows" "$scratch/bad$n"); then
+    if out=$(sh "$arrows" "$tree"); then
         echo "FAIL: $file was allowed to include $include"
         exit 1
     fi

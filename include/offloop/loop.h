@@ -44,7 +44,7 @@ OL_API int ol_loop_destroy(struct ol_loop *loop);
  */
 OL_API int ol_loop_run(struct ol_loop *loop);
 
-/** Make ol_loop_run return after this turn. Thread: any. */
+/** Make ol_loop_run return after this turn, or the next one at once. Thread: any; also from a signal handler. */
 OL_API void ol_loop_stop(struct ol_loop *loop);
 
 /** The ev_loop below. Thread: any. */

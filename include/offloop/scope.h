@@ -40,6 +40,7 @@ struct ol_scope {
     /* set at init */
     struct ol_scope *parent;
     uint64_t         deadline_ns; /* on ol_now_ns()'s clock; 0: none. Never later than the parent's */
+    bool             watched;     /* somebody ends it at its deadline by a timer */
 
     /* any thread, atomic */
     int reason; /* 0 while live, then the OL_E... code; written once */

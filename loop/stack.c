@@ -1,0 +1,58 @@
+/*
+ * stack.c: fibers' stacks, straight from the kernel.
+ *
+ * A page that was never touched costs nothing, so 64 KiB stand ready and a waiting handler pays for the two or three pages
+ * that it used. Each stack is two of the kernel's mappings (the stack and its guard), of which a process has 65,530.
+ */
+#include "loop/stack.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#define UNPOISON(memory, size) __asan_unpoison_memory_region(memory, size)
+#else
+#define UNPOISON(memory, size) ((void)0)
+#endif
+
+/* Sanitizers put red zones around everything on a stack. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || __has_feature(address_sanitizer) || \
+    __has_feature(thread_sanitizer)
+enum { STACK_SIZE = 256 * 1024 };
+#else
+enum { STACK_SIZE = 64 * 1024 };
+#endif
+
+int ol__stack_create(struct ol__stack *ret_stack)
+{
+    size_t guard = (size_t)sysconf(_SC_PAGESIZE);
+    char  *memory = mmap(NULL, guard + STACK_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+
+    if (memory == MAP_FAILED)
+        return ol__fail_errno(OL_ENOMEM, errno, "no stack for a fiber");
+    if (mprotect(memory + guard, STACK_SIZE, PROT_READ | PROT_WRITE) < 0) {
+        int err = errno;
+
+        munmap(memory, guard + STACK_SIZE);
+        return ol__fail_errno(OL_ENOMEM, err, "no stack for a fiber");
+    }
+    *ret_stack = (struct ol__stack){ .base = memory + guard, .size = STACK_SIZE };
+    return 0;
+}
+
+void ol__stack_destroy(const struct ol__stack *stack)
+{
+    size_t guard = (size_t)sysconf(_SC_PAGESIZE);
+
+    /* The next mapping at this address must not inherit the red zones of frames that were never left. */
+    UNPOISON(stack->base, stack->size);
+    munmap(stack->base - guard, guard + stack->size);
+}

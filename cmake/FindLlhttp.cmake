@@ -3,7 +3,8 @@
 # A libllhttp of the system is linked when pkg-config knows one. Else the sources that Debian's node-llhttp installs are
 # compiled: Llhttp::Llhttp is then an OBJECT library, and its objects go into whatever archive uses it. They are built
 # without our warnings, hidden, and strict: the header's default takes a space before a header's colon, which lets two
-# servers disagree about where a request ends.
+# servers disagree about where a request ends. Their functions are renamed to ol__llhttp_...: a program that brings an
+# llhttp of its own must not be linked with half of each.
 
 find_package(PkgConfig QUIET)
 if(PkgConfig_FOUND)
@@ -31,6 +32,20 @@ else()
         target_compile_options(llhttp_objects PRIVATE -w)
         set_target_properties(llhttp_objects PROPERTIES
             C_VISIBILITY_PRESET hidden POSITION_INDEPENDENT_CODE ON EXPORT_COMPILE_COMMANDS OFF)
+        set(llhttp_names_h "${CMAKE_CURRENT_BINARY_DIR}/llhttp_names.h")
+        set(llhttp_names)
+        foreach(file IN ITEMS "${Llhttp_INCLUDE_DIR}/llhttp.h" "${Llhttp_SOURCE_DIR}/api.c"
+                "${Llhttp_SOURCE_DIR}/http.c" "${Llhttp_SOURCE_DIR}/llhttp.c")
+            file(STRINGS "${file}" lines REGEX "llhttp_[a-z0-9_]+ *\\(")
+            string(REGEX MATCHALL "llhttp_[a-z0-9_]+ *\\(" names "${lines}")
+            list(APPEND llhttp_names ${names})
+        endforeach()
+        list(TRANSFORM llhttp_names REPLACE " *\\($" "")
+        list(REMOVE_DUPLICATES llhttp_names)
+        list(TRANSFORM llhttp_names REPLACE "(.+)" "#define \\1 ol__\\1\n")
+        string(JOIN "" llhttp_names ${llhttp_names})
+        file(CONFIGURE OUTPUT "${llhttp_names_h}" CONTENT "@llhttp_names@" @ONLY)
+        target_compile_options(llhttp_objects PUBLIC "SHELL:-include ${llhttp_names_h}")
         add_library(Llhttp::Llhttp ALIAS llhttp_objects)
     endif()
     if(Llhttp_INCLUDE_DIR)

@@ -66,4 +66,11 @@ if nm -D --defined-only "$libdir/liboffloop.so" | awk '{ print $3 }' | grep -vE 
 fi
 echo "ok: only ol_ functions are visible"
 
+# A static archive hides nothing from the linker, so every global name in it is ours by its prefix.
+if nm -g --defined-only "$libdir/liboffloop.a" | awk 'NF == 3 { print $3 }' | grep -vE '^ol_'; then
+    echo "FAIL: these names of the static library may collide with the program's"
+    exit 1
+fi
+echo "ok: the static library's global names all begin with ol_"
+
 rm -rf "$scratch"

@@ -25,8 +25,10 @@ examples:       public                  | ev.h
 include/offloop:
 '
 
-# Which room a public header belongs to; a header not named here belongs to the room of its own name.
+# Which room a public header belongs to; a header not named here belongs to the room of its own name. observe.h declares
+# the event hook, which base has and every room feeds.
 public_rooms='
+observe.h base
 fiber.h loop
 scope.h loop
 fetch.h http

@@ -27,7 +27,7 @@ struct ol_fiber {
     struct ol__strand      strand;
     struct ol__ready       ready;
     struct ol_link         idle;
-    struct ol__here        here;  /* swapped in while it runs */
+    struct ol__here        here; /* swapped in while it runs */
     struct ol_error        error;
     bool                   finished;
 };

@@ -24,8 +24,8 @@ struct ol_loop {
     struct ol_loop *next_owned; /* the owner thread's other loops */
 
     /* loop thread only */
-    struct ol_link         ready;    /* struct ol__ready: to run before the next sleep */
-    struct ol_link         turn_end; /* struct ol__ready: to run after those */
+    struct ol_link         ready;      /* struct ol__ready: to run before the next sleep */
+    struct ol_link         turn_end;   /* struct ol__ready: to run after those */
     bool                   kept_alive; /* our reference on the ev_loop is taken */
     bool                   pumping;    /* inside ol__loop_pump */
     uint64_t               turn_ns;

@@ -50,8 +50,8 @@ static void inherit_deadline(struct ol_scope *scope, const struct ol_scope *pare
     scope->watched = parent->watched;
 }
 
-int ol__scope_begin(struct ol_scope *scope, struct ol_scope *parent, uint64_t deadline_ns,
-                    struct ol_scope_hook *hook, bool watched)
+int ol__scope_begin(struct ol_scope *scope, struct ol_scope *parent, uint64_t deadline_ns, struct ol_scope_hook *hook,
+                    bool watched)
 {
     scope->parent = parent;
     scope->deadline_ns = deadline_ns;

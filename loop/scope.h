@@ -13,6 +13,7 @@
  *
  * Returns: 0, or the parent's reason when it has ended: then nothing was initialised.
  */
-int ol__scope_begin(struct ol_scope *scope, struct ol_scope *parent, uint64_t deadline_ns, struct ol_scope_hook *hook, bool watched);
+int ol__scope_begin(struct ol_scope *scope, struct ol_scope *parent, uint64_t deadline_ns, struct ol_scope_hook *hook,
+                    bool watched);
 
 #endif

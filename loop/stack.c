@@ -12,11 +12,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
+#include "base/sanitize.h"
 
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#if OL_WITH_ASAN
 #include <sanitizer/asan_interface.h>
 #define UNPOISON(memory, size) __asan_unpoison_memory_region(memory, size)
 #else
@@ -24,21 +22,22 @@
 #endif
 
 /* Sanitizers put red zones around everything on a stack. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || __has_feature(address_sanitizer) || \
-    __has_feature(thread_sanitizer)
-enum { STACK_SIZE = 256 * 1024 };
-#else
-enum { STACK_SIZE = 64 * 1024 };
-#endif
+enum { STACK_SIZE = (OL_WITH_ASAN || OL_WITH_TSAN ? 256 : 64) * 1024 };
+
+static size_t guard_size(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
 
 int ol__stack_create(struct ol__stack *ret_stack)
 {
-    size_t guard = (size_t)sysconf(_SC_PAGESIZE);
-    char  *memory = mmap(NULL, guard + STACK_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    size_t guard = guard_size();
+    char  *memory = mmap(NULL, guard + STACK_SIZE, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
 
     if (memory == MAP_FAILED)
         return ol__fail_errno(OL_ENOMEM, errno, "no stack for a fiber");
-    if (mprotect(memory + guard, STACK_SIZE, PROT_READ | PROT_WRITE) < 0) {
+    if (mprotect(memory, guard, PROT_NONE) < 0) {
         int err = errno;
 
         munmap(memory, guard + STACK_SIZE);
@@ -50,7 +49,7 @@ int ol__stack_create(struct ol__stack *ret_stack)
 
 void ol__stack_destroy(const struct ol__stack *stack)
 {
-    size_t guard = (size_t)sysconf(_SC_PAGESIZE);
+    size_t guard = guard_size();
 
     /* The next mapping at this address must not inherit the red zones of frames that were never left. */
     UNPOISON(stack->base, stack->size);

@@ -13,36 +13,25 @@
 
 #include "loop/switch.h"
 
-#include "base/error.h"
-
 #include <stdint.h>
 #include <ucontext.h>
 
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
+#include "base/error.h"
+#include "base/sanitize.h"
 
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#if OL_WITH_ASAN
 #include <sanitizer/common_interface_defs.h>
-#define WITH_ASAN 1
-#else
-#define WITH_ASAN 0
-#endif
-
-#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+#elif OL_WITH_TSAN
 #include <sanitizer/tsan_interface.h>
-#define WITH_TSAN 1
-#else
-#define WITH_TSAN 0
 #endif
 
 /* A strand's first steps: from ol__strand_init through makecontext to its own jump buffer, and back. */
 struct birth {
     struct ol__strand *strand;
     void (*entry)(void *arg);
-    void              *arg;
-    struct ol__strand  parent;
-    ucontext_t         context, parent_context;
+    void             *arg;
+    struct ol__strand parent;
+    ucontext_t        context, parent_context;
 };
 
 /* The strand that is being left; the one that is entered finishes its sanitizer calls. One thread, one switch at a time. */
@@ -51,9 +40,9 @@ static _Thread_local struct ol__strand *leaving;
 static void before_switch(struct ol__strand *from, struct ol__strand *to)
 {
     leaving = from;
-#if WITH_ASAN
+#if OL_WITH_ASAN
     __sanitizer_start_switch_fiber(&from->fake_stack, to->stack_base, to->stack_size);
-#elif WITH_TSAN
+#elif OL_WITH_TSAN
     __tsan_switch_to_fiber(to->tsan_fiber, 0);
 #else
     (void)to;
@@ -62,7 +51,7 @@ static void before_switch(struct ol__strand *from, struct ol__strand *to)
 
 static void after_switch(struct ol__strand *self)
 {
-#if WITH_ASAN
+#if OL_WITH_ASAN
     const void *base;
     size_t      size;
 
@@ -77,7 +66,7 @@ static void after_switch(struct ol__strand *self)
 void ol__strand_init_thread(struct ol__strand *strand)
 {
     *strand = (struct ol__strand){ .stack_base = NULL };
-#if WITH_TSAN
+#if OL_WITH_TSAN
     strand->tsan_fiber = __tsan_get_current_fiber();
 #endif
 }
@@ -108,7 +97,7 @@ int ol__strand_init(struct ol__strand *strand, void *stack_base, size_t stack_si
     *strand = (struct ol__strand){ .stack_base = stack_base, .stack_size = stack_size };
     if (getcontext(&birth.context) < 0)
         return ol__fail(OL_ENOMEM, 0, "no context for a fiber");
-#if WITH_TSAN
+#if OL_WITH_TSAN
     strand->tsan_fiber = __tsan_create_fiber(0);
 #endif
     ol__strand_init_thread(&birth.parent);
@@ -124,7 +113,7 @@ int ol__strand_init(struct ol__strand *strand, void *stack_base, size_t stack_si
 
 void ol__strand_fini(struct ol__strand *strand)
 {
-#if WITH_TSAN
+#if OL_WITH_TSAN
     __tsan_destroy_fiber(strand->tsan_fiber);
 #else
     (void)strand;

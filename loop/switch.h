@@ -23,7 +23,7 @@ void ol__strand_init_thread(struct ol__strand *strand);
  * A strand that will run `entry(arg)` on the given stack at its first switch. `entry` must never return.
  * Returns: 0 or OL_ENOMEM.
  */
-int  ol__strand_init(struct ol__strand *strand, void *stack_base, size_t stack_size, void (*entry)(void *arg), void *arg);
+int ol__strand_init(struct ol__strand *strand, void *stack_base, size_t stack_size, void (*entry)(void *arg), void *arg);
 void ol__strand_fini(struct ol__strand *strand);
 
 /** Stop `from`, the running strand, and go on with `to`. Returns when somebody switches back to `from`. */

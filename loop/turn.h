@@ -30,9 +30,9 @@ typedef void ol__ready_cb(struct ol__ready *ready);
 
 /** A node of the ready list or of the turn-end list, in the caller's memory. Zeroed: in neither. */
 struct ol__ready {
-    ol__ready_cb   *cb;
-    struct ol_link  link; /* the loop's own */
-    bool            queued;
+    ol__ready_cb  *cb;
+    struct ol_link link; /* the loop's own */
+    bool           queued;
 };
 
 /** Run `ready->cb` in the ready phase of this turn or the next. Does nothing when it is queued already. */

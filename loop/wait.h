@@ -36,9 +36,9 @@ struct ol__wait {
 
     /* fiber */
     struct ol_post  signal_post, end_post;
-    bool            hook_fired;     /* guarded by the scope's lock, read after the unhook */
-    bool            end_delivered;  /* loop only */
-    struct ol_timer timer;          /* for a deadline that nobody else watches */
+    bool            hook_fired;    /* guarded by the scope's lock, read after the unhook */
+    bool            end_delivered; /* loop only */
+    struct ol_timer timer;         /* for a deadline that nobody else watches */
 
     /* thread */
     pthread_mutex_t lock;

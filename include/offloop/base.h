@@ -18,24 +18,24 @@ extern "C" {
 #define OL_API __attribute__((visibility("default")))
 
 /** The one table of errors: code, value, the HTTP status that a handler's return of it becomes, text. */
-#define OL_ERROR_TABLE(X)                                                                    \
-    X(OL_EINVAL, -1, 400, "invalid argument")                                                \
-    X(OL_ENOENT, -2, 404, "not found")                                                       \
-    X(OL_EBUSY, -3, 503, "busy: a queue or a limit is full")                                 \
-    X(OL_ETIMEDOUT, -4, 503, "the deadline passed")                                          \
-    X(OL_ECANCELED, -5, 500, "cancelled")                                                    \
-    X(OL_ECLOSED, -6, 503, "closed: takes nothing new")                                      \
+#define OL_ERROR_TABLE(X)                                                                                        \
+    X(OL_EINVAL, -1, 400, "invalid argument")                                                                    \
+    X(OL_ENOENT, -2, 404, "not found")                                                                           \
+    X(OL_EBUSY, -3, 503, "busy: a queue or a limit is full")                                                     \
+    X(OL_ETIMEDOUT, -4, 503, "the deadline passed")                                                              \
+    X(OL_ECANCELED, -5, 500, "cancelled")                                                                        \
+    X(OL_ECLOSED, -6, 503, "closed: takes nothing new")                                                          \
     X(OL_EONLOOP, -7, 500, "this call would block the loop: call it from a fiber, a worker or a blocking route") \
-    X(OL_ENOMEM, -8, 500, "out of memory")                                                   \
-    X(OL_ESYS, -9, 500, "a system call failed")                                              \
-    X(OL_EFORKED, -10, 500, "this object belongs to the parent of a fork")                   \
-    X(OL_ELIMIT, -11, 500, "larger than the limit")                                          \
-    X(OL_EUPSTREAM, -12, 502, "the upstream service failed")                                 \
-    X(OL_EUPTIMEOUT, -13, 504, "the upstream service did not answer in time")                \
-    X(OL_EDB, -14, 500, "the database failed")                                               \
-    X(OL_ECONSTRAINT, -15, 409, "the database refused: a constraint")                        \
-    X(OL_EIO, -16, 500, "input or output failed")                                            \
-    X(OL_EFULL, -17, 507, "no space left")                                                   \
+    X(OL_ENOMEM, -8, 500, "out of memory")                                                                       \
+    X(OL_ESYS, -9, 500, "a system call failed")                                                                  \
+    X(OL_EFORKED, -10, 500, "this object belongs to the parent of a fork")                                       \
+    X(OL_ELIMIT, -11, 500, "larger than the limit")                                                              \
+    X(OL_EUPSTREAM, -12, 502, "the upstream service failed")                                                     \
+    X(OL_EUPTIMEOUT, -13, 504, "the upstream service did not answer in time")                                    \
+    X(OL_EDB, -14, 500, "the database failed")                                                                   \
+    X(OL_ECONSTRAINT, -15, 409, "the database refused: a constraint")                                            \
+    X(OL_EIO, -16, 500, "input or output failed")                                                                \
+    X(OL_EFULL, -17, 507, "no space left")                                                                       \
     X(OL_EPERM, -18, 500, "not permitted here")
 
 enum ol_error_code {

@@ -21,7 +21,7 @@ struct ol_pool;
 typedef void ol_fiber_cb(void *arg);
 
 struct ol_fiber_config {
-    ol_fiber_cb     *run;      /* required */
+    ol_fiber_cb     *run; /* required */
     void            *arg;
     struct ol_scope *scope;    /* the scope that its waits are under; NULL: none. Must outlive the fiber */
     struct ol_pool  *pool;     /* where its ol_offload goes; NULL: the loop's default pool */

@@ -30,8 +30,8 @@ typedef void ol_scope_hook_cb(struct ol_scope_hook *hook, int reason);
 
 /** One reaction to a scope's end, in the caller's memory. */
 struct ol_scope_hook {
-    ol_scope_hook_cb     *cb;  /* set by the caller */
-    void                 *arg; /* set by the caller */
+    ol_scope_hook_cb     *cb;          /* set by the caller */
+    void                 *arg;         /* set by the caller */
     struct ol_scope_hook *prev, *next; /* guarded by the scope's lock */
 };
 

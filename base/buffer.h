@@ -1,8 +1,8 @@
 /*
  * base/buffer.h: bytes that grow, up to a limit.
  *
- * Bytes are appended at the end and consumed at the front. Memory doubles; it never shrinks but for ol_buffer_fini. Zeroed memory
- * with a `limit` is an empty buffer.
+ * Bytes are appended at the end and consumed at the front. Memory doubles; it never shrinks but for ol_buffer_fini.
+ * Zeroed memory with a `limit` is an empty buffer.
  */
 #ifndef OL_BASE_BUFFER_H
 #define OL_BASE_BUFFER_H

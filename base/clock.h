@@ -1,4 +1,7 @@
-/* base/clock.h: turning the public API's seconds into the clock's nanoseconds, once and with the same rules everywhere. */
+/*
+ * base/clock.h: turning the public API's seconds into the clock's nanoseconds, once and with the same rules
+ * everywhere.
+ */
 #ifndef OL_BASE_CLOCK_H
 #define OL_BASE_CLOCK_H
 

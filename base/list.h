@@ -1,8 +1,8 @@
 /*
  * base/list.h: an intrusive, circular, doubly linked list.
  *
- * The head is a link like the others, so that inserting and removing have no special cases. A link that is in no list points
- * at itself (after ol_link_init) and may be removed again without harm.
+ * The head is a link like the others, so that inserting and removing have no special cases. A link that is in no list
+ * points at itself (after ol_link_init) and may be removed again without harm.
  */
 #ifndef OL_BASE_LIST_H
 #define OL_BASE_LIST_H

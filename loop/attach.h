@@ -1,8 +1,8 @@
 /*
  * loop/attach.h: things of the rooms above that live as long as a loop.
  *
- * A room that needs one object for each loop (the fetch engine) hangs it here, under the address of a static of its own as
- * the key, and is told when the loop is destroyed. Thread: the loop's owner, for everything here.
+ * A room that needs one object for each loop (the fetch engine) hangs it here, under the address of a static of its
+ * own as the key, and is told when the loop is destroyed. Thread: the loop's owner, for everything here.
  */
 #ifndef OL_LOOP_ATTACH_H
 #define OL_LOOP_ATTACH_H

@@ -5,8 +5,9 @@
  * back. Only the loop's own stack starts and resumes fibers, so a fiber never nests in another. With the stack
  * are swapped the context (where am I, under which scope) and the slot of the last error.
  *
- * The control block lies at the top of the fiber's own stack. A finished fiber is kept, stack and all, parked at the foot of its main
- * function, and takes the next body from there: starting one costs no system call once a program has warmed up.
+ * The control block lies at the top of the fiber's own stack. A finished fiber is kept, stack and all, parked at the
+ * foot of its main function, and takes the next body from there: starting one costs no system call once a program has
+ * warmed up.
  */
 #include <assert.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
  * loop/here.h: where am I?
  *
  * The calls that wait look here to know whether to suspend, to wait, or to refuse (the "called from" table in
- * docs/DESIGN.md). The context is the thread's; a fiber brings its own and the switch swaps them, so there is always one
- * truth about the code that runs right now.
+ * docs/DESIGN.md). The context is the thread's; a fiber brings its own and the switch swaps them, so there is always
+ * one truth about the code that runs right now.
  */
 #ifndef OL_LOOP_HERE_H
 #define OL_LOOP_HERE_H

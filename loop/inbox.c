@@ -12,11 +12,12 @@
  * store followed by a load of the other's variable, the one pattern that weaker orders let pass each other. The model
  * in tests/models/ shows that either side relaxed loses a wake-up.
  *
- * Only the poster that finds the list empty asks: later ones find its node still there, so the loop has not looked since,
- * and the first one's wake-up covers them. Whoever writes the eventfd takes the flag down, so a burst writes it once.
+ * Only the poster that finds the list empty asks: later ones find its node still there, so the loop has not looked
+ * since, and the first one's wake-up covers them. Whoever writes the eventfd takes the flag down, so a burst writes
+ * it once.
  *
- * Callbacks run with no lock held, at most BUDGET_COUNT of them or about BUDGET_NS a turn, so that a burst of completions
- * does not starve sockets; what is left over keeps the loop awake and comes first in the next turn.
+ * Callbacks run with no lock held, at most BUDGET_COUNT of them or about BUDGET_NS a turn, so that a burst of
+ * completions does not starve sockets; what is left over keeps the loop awake and comes first in the next turn.
  */
 #include "loop/inbox.h"
 

@@ -53,7 +53,10 @@ void ol__loop_fini_fibers(struct ol_loop *loop);
 
 void ol__loop_destroy_attachments(struct ol_loop *loop);
 
-/** Thread: any; asserted where a function says "loop". The owner outside its run counts: nothing else can be running then. */
+/**
+ * Thread: any; asserted where a function says "loop". The owner outside its run counts: nothing else can be running
+ * then.
+ */
 #define OL__ASSERT_LOOP(loop) assert(ol__loop_is_owner(loop))
 
 #endif

@@ -10,9 +10,10 @@
  *               anything left, or come meanwhile? start the idle watcher, so that the poll returns at once.
  *               Else: "I may sleep", and the poll waits.
  *
- * Keeping the ev_loop alive. Work outstanding is counted in n_holds, by any thread; our one reference on the ev_loop is taken and dropped
- * by its owner alone: at once when the owner itself holds or releases, otherwise at the next prepare or check. A hold that another thread
- * takes while the loop is just returning for lack of work comes too late, as any post does; run the loop again.
+ * Keeping the ev_loop alive. Work outstanding is counted in n_holds, by any thread; our one reference on the ev_loop
+ * is taken and dropped by its owner alone: at once when the owner itself holds or releases, otherwise at the next
+ * prepare or check. A hold that another thread takes while the loop is just returning for lack of work comes too
+ * late, as any post does; run the loop again.
  */
 #include <assert.h>
 #include <errno.h>
@@ -78,7 +79,8 @@ void ol__loop_release(struct ol_loop *loop)
 
 static void run_ready(struct ol_link *list)
 {
-    struct ol_link now; /* what became ready while these run waits for the next turn, so that sockets are looked at between */
+    /* what became ready while these run waits for the next turn, so that sockets are looked at between */
+    struct ol_link now;
 
     ol_link_init(&now);
     ol_list_splice(&now, list);

@@ -2,8 +2,8 @@
  * scope.c: cancel and deadline, travelling with the work.
  *
  * A scope hangs below its parent by a hook like any other, so ending a scope is: write the reason once, then run the
- * hooks, the children's among them. Locks are taken from parent to child only, and a tree has no cycles; below a scope's
- * lock nothing of ours is taken but what wakes somebody up.
+ * hooks, the children's among them. Locks are taken from parent to child only, and a tree has no cycles; below a
+ * scope's lock nothing of ours is taken but what wakes somebody up.
  *
  * A hook runs under the lock and is unlinked before it runs; unhooking takes the same lock, so after it the hook has
  * either run to its end or never will. An unlinked hook points at itself.

@@ -7,9 +7,9 @@
 #include <offloop/scope.h>
 
 /**
- * A scope for a job or a request: as ol_scope_init with an absolute deadline (0: none), and `hook` (may be NULL) registered before
- * anybody can end it. `watched` promises that the caller ends the scope at its deadline by a timer of its own, so that
- * ol_cancelled() need not look at the clock and fibers need no timer.
+ * A scope for a job or a request: as ol_scope_init with an absolute deadline (0: none), and `hook` (may be NULL)
+ * registered before anybody can end it. `watched` promises that the caller ends the scope at its deadline by a timer
+ * of its own, so that ol_cancelled() need not look at the clock and fibers need no timer.
  *
  * Returns: 0, or the parent's reason when it has ended: then nothing was initialised.
  */

@@ -1,8 +1,9 @@
 /*
  * stack.c: fibers' stacks, straight from the kernel.
  *
- * A page that was never touched costs nothing, so 64 KiB stand ready and a waiting handler pays for the two or three pages
- * that it used. Each stack is two of the kernel's mappings (the stack and its guard), of which a process has 65,530.
+ * A page that was never touched costs nothing, so 64 KiB stand ready and a waiting handler pays for the two or three
+ * pages that it used. Each stack is two of the kernel's mappings (the stack and its guard), of which a process has
+ * 65,530.
  */
 #include "loop/stack.h"
 

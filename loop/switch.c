@@ -6,8 +6,9 @@
  * what glibc does, as long as it is not compiled with _FORTIFY_SOURCE, whose check takes a jump "down" the stack for an
  * error: this file, and only this one, turns it off.
  *
- * AddressSanitizer keeps a shadow of the stack's bounds and a "fake stack" for each strand: it is told before the jump
- * (start) and after it (finish). ThreadSanitizer keeps a whole thread's state for each strand and is told before the jump.
+ * AddressSanitizer keeps a shadow of the stack's bounds and a "fake stack" for each strand: it is told before the
+ * jump (start) and after it (finish). ThreadSanitizer keeps a whole thread's state for each strand and is told before
+ * the jump.
  */
 #undef _FORTIFY_SOURCE
 
@@ -34,7 +35,10 @@ struct birth {
     ucontext_t        context, parent_context;
 };
 
-/* The strand that is being left; the one that is entered finishes its sanitizer calls. One thread, one switch at a time. */
+/*
+ * The strand that is being left; the one that is entered finishes its sanitizer calls. One thread, one switch at a
+ * time.
+ */
 static _Thread_local struct ol__strand *leaving;
 
 static void before_switch(struct ol__strand *from, struct ol__strand *to)

@@ -15,7 +15,10 @@
 #include <offloop/loop.h>
 #include "base/list.h"
 
-/** Keep the ev_loop alive until the matching release. Thread: any; a release off the loop takes effect when the loop next wakes. */
+/**
+ * Keep the ev_loop alive until the matching release. Thread: any; a release off the loop takes effect when the loop
+ * next wakes.
+ */
 void ol__loop_hold(struct ol_loop *loop);
 void ol__loop_release(struct ol_loop *loop);
 
@@ -38,15 +41,18 @@ struct ol__ready {
 /** Run `ready->cb` in the ready phase of this turn or the next. Does nothing when it is queued already. */
 void ol__loop_ready(struct ol_loop *loop, struct ol__ready *ready);
 
-/** Run `ready->cb` once at the end of this turn, after the ready list, before the sleep. Does nothing when it is queued already. */
+/**
+ * Run `ready->cb` once at the end of this turn, after the ready list, before the sleep. Does nothing when it is
+ * queued already.
+ */
 void ol__loop_at_turn_end(struct ol_loop *loop, struct ol__ready *ready);
 
 /** Take a node off its list again. Harmless when it is on none. */
 void ol__loop_unready(struct ol__ready *ready);
 
 /**
- * Deliver what is in the inbox now, ready fibers included, when the loop is not running; waits up to `wait_ns` for the first post when
- * there is none. For destroy functions. Returns whether anything ran.
+ * Deliver what is in the inbox now, ready fibers included, when the loop is not running; waits up to `wait_ns` for
+ * the first post when there is none. For destroy functions. Returns whether anything ran.
  */
 bool ol__loop_pump(struct ol_loop *loop, uint64_t wait_ns);
 
@@ -65,7 +71,10 @@ enum { OL__READ = 1, OL__WRITE = 2 };
 /** Thread: loop. `events`: OR of OL__READ, OL__WRITE. */
 typedef void ol__io_cb(struct ol__io *io, int events);
 
-/** A descriptor that is watched, level-triggered, in the caller's memory. Zero it, then set `cb`. Keeps the ev_loop alive while started. */
+/**
+ * A descriptor that is watched, level-triggered, in the caller's memory. Zero it, then set `cb`. Keeps the ev_loop
+ * alive while started.
+ */
 struct ol__io {
     ol__io_cb      *cb;
     struct ol_loop *loop;        /* NULL while stopped */

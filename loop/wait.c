@@ -4,10 +4,10 @@
  * A thread waits on a condition variable. The signal and the scope's hook both take the wait's lock, which is the
  * innermost of all, and the waiter never takes another lock while it holds it.
  *
- * A fiber suspends. Whatever ends its wait comes through the loop: the signal and the hook post a node each, the timer is the
- * loop's. All flags are then the loop's own and need no lock. Two wake-ups may be under way at once, and a node that is
- * in the inbox must not lose its memory: the signal's is always waited for, or was never sent (the caller withdrew the
- * request); the hook's is waited for in ol__wait_fini.
+ * A fiber suspends. Whatever ends its wait comes through the loop: the signal and the hook post a node each, the
+ * timer is the loop's. All flags are then the loop's own and need no lock. Two wake-ups may be under way at once, and
+ * a node that is in the inbox must not lose its memory: the signal's is always waited for, or was never sent (the
+ * caller withdrew the request); the hook's is waited for in ol__wait_fini.
  *
  * Deadlines. A thread looks at the scope's deadline by itself, since no timer may be left to fire (a blocking route
  * freezes the loop). A fiber relies on the loop's timer when the scope is `watched`, and starts its own when it is not.

@@ -47,7 +47,10 @@ struct ol__wait {
     struct ol_scope_hook hook;
 };
 
-/** Prepare to wait, in a fiber, on a thread or in a blocking route: the caller has asked ol__where(). Thread: the one that will wait. */
+/**
+ * Prepare to wait, in a fiber, on a thread or in a blocking route: the caller has asked ol__where(). Thread: the one
+ * that will wait.
+ */
 void ol__wait_init(struct ol__wait *wait);
 
 /**
@@ -56,10 +59,16 @@ void ol__wait_init(struct ol__wait *wait);
  */
 void ol__wait_signal(struct ol__wait *wait);
 
-/** Wait for the signal, or for the end of the scope. Returns: 0 when signalled (also when both happened), else the scope's reason. */
+/**
+ * Wait for the signal, or for the end of the scope. Returns: 0 when signalled (also when both happened), else the
+ * scope's reason.
+ */
 int ol__wait_until(struct ol__wait *wait);
 
-/** The same with a limit of its own: OL_ETIMEDOUT also when `deadline_ns` (ol_now_ns's clock; 0: none) has passed; the scope lives on. */
+/**
+ * The same with a limit of its own: OL_ETIMEDOUT also when `deadline_ns` (ol_now_ns's clock; 0: none) has passed; the
+ * scope lives on.
+ */
 int ol__wait_until_deadline(struct ol__wait *wait, uint64_t deadline_ns);
 
 /** Wait for the signal, whatever becomes of the scope. */

@@ -56,8 +56,8 @@ OL_API int ol_error_http_status(int code);
 /**
  * What is known about the last failure beyond its code.
  *
- * Each fiber and each thread has one, as each thread has an errno: SQLite's text and the offset in the statement, curl's
- * message, the file that could not be opened. A call that succeeds leaves it alone.
+ * Each fiber and each thread has one, as each thread has an errno: SQLite's text and the offset in the statement,
+ * curl's message, the file that could not be opened. A call that succeeds leaves it alone.
  */
 struct ol_error {
     int  code;      /* OL_E... of the failed call; 0: nothing failed here yet */

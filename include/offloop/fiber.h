@@ -1,9 +1,10 @@
 /*
  * offloop/fiber.h: stackful coroutines on a loop.
  *
- * A fiber is straight-line code that may wait: ol_fetch, ol_db_query, ol_sleep and ol_offload suspend it and the loop goes
- * on. Fibers of one loop never run at the same time, and switch only inside those calls, so they need no locks among
- * themselves. A fiber stays on the loop that started it. Its stack is small (64 KiB by default) and ends in a guard page.
+ * A fiber is straight-line code that may wait: ol_fetch, ol_db_query, ol_sleep and ol_offload suspend it and the loop
+ * goes on. Fibers of one loop never run at the same time, and switch only inside those calls, so they need no locks
+ * among themselves. A fiber stays on the loop that started it. Its stack is small (64 KiB by default) and ends in a
+ * guard page.
  */
 #ifndef OFFLOOP_FIBER_H
 #define OFFLOOP_FIBER_H
@@ -29,7 +30,8 @@ struct ol_fiber_config {
 };
 
 /**
- * Start a fiber. It runs for the first time in the loop's next turn, never inside this call, and keeps the loop alive until it returns.
+ * Start a fiber. It runs for the first time in the loop's next turn, never inside this call, and keeps the loop alive
+ * until it returns.
  *
  * Thread:  loop (also inside another fiber), or the owner before the run.
  * Owns:    copies `config`.
@@ -43,7 +45,10 @@ OL_API int ol_fiber_yield(void);
 /** Is this a fiber? Thread: any. */
 OL_API bool ol_in_fiber(void);
 
-/** Bound the fibers that may live at once (default 16,384; each costs two of the kernel's 65,530 mappings). Thread: loop's owner. */
+/**
+ * Bound the fibers that may live at once (default 16,384; each costs two of the kernel's 65,530 mappings). Thread:
+ * loop's owner.
+ */
 OL_API void ol_loop_set_fibers_max(struct ol_loop *loop, unsigned max);
 
 #ifdef __cplusplus

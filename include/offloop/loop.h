@@ -1,9 +1,9 @@
 /*
  * offloop/loop.h: offloop's place in a libev loop.
  *
- * An ol_loop attaches to a `struct ev_loop` that the program runs, or owns one. It belongs to the thread that created it,
- * and that thread must be the one that runs it. It keeps the ev_loop alive only while work is outstanding (jobs in flight,
- * live fibers); its own watchers do not count.
+ * An ol_loop attaches to a `struct ev_loop` that the program runs, or owns one. It belongs to the thread that created
+ * it, and that thread must be the one that runs it. It keeps the ev_loop alive only while work is outstanding (jobs
+ * in flight, live fibers); its own watchers do not count.
  *
  * "On the loop" means: on the owner's thread, inside ev_run. Before and after, the owner is a thread like any other.
  */
@@ -55,7 +55,10 @@ OL_API bool ol_on_loop(void);
 
 struct ol_post;
 
-/** A posted callback. Thread: loop, with no lock held, once for each post. The node is the caller's again when it begins. */
+/**
+ * A posted callback. Thread: loop, with no lock held, once for each post. The node is the caller's again when it
+ * begins.
+ */
 typedef void ol_post_cb(struct ol_post *post);
 
 /** A message to a loop, in the caller's memory. Set `cb` (and anything around it), then post. */
@@ -77,7 +80,10 @@ OL_API void ol_loop_post(struct ol_loop *loop, struct ol_post *post);
 
 struct ol_timer;
 
-/** A timer's callback. Thread: loop, once for each start; the timer is stopped when it begins and may be started again. */
+/**
+ * A timer's callback. Thread: loop, once for each start; the timer is stopped when it begins and may be started
+ * again.
+ */
 typedef void ol_timer_cb(struct ol_timer *timer);
 
 /** A one-shot timer in the caller's memory. Set `cb`; zero the rest. A running timer keeps the ev_loop alive. */
@@ -88,17 +94,22 @@ struct ol_timer {
     uint64_t        reserved[6]; /* libev's watcher */
 };
 
-/** Call `timer->cb` once, `delay_s` seconds from now (the real now, not the turn's). Restarts a running timer. Thread: loop, or its owner before the run. */
+/**
+ * Call `timer->cb` once, `delay_s` seconds from now (the real now, not the turn's). Restarts a running timer. Thread:
+ * loop, or its owner before the run.
+ */
 OL_API void ol_timer_start(struct ol_loop *loop, struct ol_timer *timer, double delay_s);
 
 /** Stop. Harmless on a stopped timer. Thread: as ol_timer_start. */
 OL_API void ol_timer_stop(struct ol_timer *timer);
 
 /**
- * Wait `seconds`, or until the current scope ends. A fiber suspends; any other thread, or a blocking route, waits where it is.
+ * Wait `seconds`, or until the current scope ends. A fiber suspends; any other thread, or a blocking route, waits
+ * where it is.
  *
  * Thread:  any but the bare loop.
- * Returns: 0, OL_EONLOOP, OL_EINVAL (negative or not a number), or the scope's reason (OL_ECANCELED, OL_ETIMEDOUT, OL_ECLOSED).
+ * Returns: 0, OL_EONLOOP, OL_EINVAL (negative or not a number), or the scope's reason (OL_ECANCELED, OL_ETIMEDOUT,
+ *          OL_ECLOSED).
  */
 OL_API int ol_sleep(double seconds);
 

@@ -23,7 +23,8 @@ struct ol_scope_hook;
 /**
  * Called once when a scope ends.
  *
- * Thread: whichever thread ended the scope, with the scope's lock held: must not block, and may call nothing of offloop's
+ * Thread: whichever thread ended the scope, with the scope's lock held: must not block, and may call nothing of
+ *         offloop's
  * but wake-ups (ol_loop_post, ol_scope_end of a scope below). `reason` is the OL_E... code that the scope ended with.
  */
 typedef void ol_scope_hook_cb(struct ol_scope_hook *hook, int reason);
@@ -53,11 +54,12 @@ struct ol_scope {
 };
 
 /**
- * Begin a scope below `parent` (NULL: below nothing) that ends after `timeout_s` seconds (0: never by itself; a fraction
- * is fine). A parent that has ended already ends the new scope at once, with the parent's reason.
+ * Begin a scope below `parent` (NULL: below nothing) that ends after `timeout_s` seconds (0: never by itself; a
+ * fraction is fine). A parent that has ended already ends the new scope at once, with the parent's reason.
  *
- * Nobody watches the clock for a scope alone: whoever waits under it does (every wait of offloop wakes at the deadline),
- * and ol_cancelled() looks. Pools and servers end the scopes of their jobs and requests by timers of the loop.
+ * Nobody watches the clock for a scope alone: whoever waits under it does (every wait of offloop wakes at the
+ * deadline), and ol_cancelled() looks. Pools and servers end the scopes of their jobs and requests by timers of the
+ * loop.
  *
  * Thread:  any.
  * Owns:    borrows `parent` until ol_scope_fini; the parent must outlive it.
@@ -69,14 +71,17 @@ OL_API int ol_scope_init(struct ol_scope *scope, struct ol_scope *parent, double
 OL_API void ol_scope_fini(struct ol_scope *scope);
 
 /**
- * End the scope, and every scope below it, for `reason` (OL_ECANCELED, OL_ETIMEDOUT or OL_ECLOSED). The first reason wins;
- * a second call does nothing. Hooks run inside this call.
+ * End the scope, and every scope below it, for `reason` (OL_ECANCELED, OL_ETIMEDOUT or OL_ECLOSED). The first reason
+ * wins; a second call does nothing. Hooks run inside this call.
  *
  * Thread:  any.
  */
 OL_API void ol_scope_end(struct ol_scope *scope, int reason);
 
-/** 0 while the scope lives, then why it ended; looks at the flag and then at the clock. Thread: any. NULL lives for ever. */
+/**
+ * 0 while the scope lives, then why it ended; looks at the flag and then at the clock. Thread: any. NULL lives for
+ * ever.
+ */
 OL_API int ol_scope_reason(const struct ol_scope *scope);
 
 /**

@@ -1,0 +1,212 @@
+/*
+ * load.c: clients made of fibers.
+ *
+ * A closed loop is `concurrency` fibers that live as long as the load. An open loop is one fiber that keeps the timetable and
+ * starts a fiber for each request. Fibers of one loop never run at the same time, so nothing here is locked. A load that is
+ * cut is a scope with a deadline: what is under way at its end comes back with the scope's reason.
+ *
+ * The rate is answers by the time from the first start to the *last answer*, so a load of a few long calls is not charged for the
+ * idle rest of its window.
+ */
+#include "app/bench/load.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double DEFAULT_TIMEOUT_S = 120;
+
+struct load {
+    /* set before the loop runs */
+    const struct load_spec *spec;
+    struct ol_loop         *loop;
+    struct ol_scope         scope;
+    uint64_t                began_ns;
+
+    /* the loop's thread only */
+    struct load_result *result;
+    uint64_t            last_answer_ns;
+    unsigned            under_way; /* open loop */
+    int                 rc;        /* a fiber that could not be started, a latency that could not be kept */
+};
+
+/* One request of an open loop, from its planned start on. */
+struct planned {
+    struct load *load;
+    uint64_t     number;
+    uint64_t     at_ns;
+};
+
+static bool is_over(const struct load *load)
+{
+    const struct load_spec *spec = load->spec;
+
+    if (load->rc < 0 || (spec->requests && load->result->started >= spec->requests))
+        return true;
+    if (spec->stop && atomic_load_explicit(spec->stop, memory_order_relaxed))
+        return true;
+    return spec->window_s > 0 && (double)(ol_now_ns() - load->began_ns) >= spec->window_s * 1e9;
+}
+
+static void note_failure(struct load *load, int rc, int status)
+{
+    struct load_result *result = load->result;
+
+    if (rc < 0 && load->spec->cut && ol_scope_reason(&load->scope) < 0) {
+        result->unfinished++;
+        return;
+    }
+    if (result->failed++ > 0)
+        return;
+    if (rc < 0)
+        snprintf(result->why, sizeof result->why, "%s (%.100s)", ol_error_name(rc), ol_last_error()->text);
+    else
+        snprintf(result->why, sizeof result->why, "status %d", status);
+}
+
+/* Send one request and wait for its answer; its latency counts from `from_ns`. */
+static void ask(struct load *load, uint64_t number, uint64_t from_ns)
+{
+    static const struct ol_fetch_header json = { "Content-Type", "application/json" };
+    struct load_request                 request = { .method = NULL };
+    struct ol_fetch_result             *answer;
+    uint64_t                            now;
+    int                                 status = 0, rc;
+
+    load->spec->next(&request, number, load->spec->arg);
+    rc = ol_fetch(&answer, &(struct ol_fetch_request){
+                               .url = request.url,
+                               .method = request.method,
+                               .headers = &json,
+                               .n_headers = request.body ? 1 : 0,
+                               .body = request.body,
+                               .body_size = request.body ? strlen(request.body) : 0,
+                               .timeout_s = load->spec->timeout_s > 0 ? load->spec->timeout_s : DEFAULT_TIMEOUT_S,
+                           });
+    now = ol_now_ns();
+    if (rc == 0) {
+        status = ol_fetch_status(answer);
+        ol_fetch_result_free(answer);
+    }
+    if (rc < 0 || status >= 400) {
+        note_failure(load, rc, status);
+        return;
+    }
+    load->last_answer_ns = now;
+    if (samples_add(&load->result->latency, now - from_ns) < 0)
+        load->rc = OL_ENOMEM;
+}
+
+static void run_client(void *arg)
+{
+    struct load *load = arg;
+
+    while (!is_over(load)) {
+        uint64_t number = load->result->started++;
+
+        ask(load, number, ol_now_ns());
+    }
+}
+
+static void run_planned(void *arg)
+{
+    struct planned *planned = arg;
+    struct load    *load = planned->load;
+
+    ask(load, planned->number, planned->at_ns);
+    load->under_way--;
+    free(planned);
+}
+
+static int start_planned(struct load *load, uint64_t number, uint64_t at_ns)
+{
+    struct planned *planned = malloc(sizeof *planned);
+    int             rc;
+
+    if (!planned)
+        return OL_ENOMEM;
+    *planned = (struct planned){ load, number, at_ns };
+    rc = ol_fiber_start(load->loop,
+                        &(struct ol_fiber_config){ .run = run_planned, .arg = planned, .scope = &load->scope });
+    if (rc < 0) {
+        free(planned);
+        return rc;
+    }
+    load->under_way++;
+    return 0;
+}
+
+/* Keeps the timetable of an open loop. Behind it, it catches up at once: the requests are late, not fewer. */
+static void run_timetable(void *arg)
+{
+    struct load *load = arg;
+
+    for (uint64_t number = 0; !is_over(load); number++) {
+        uint64_t at_ns = load->began_ns + (uint64_t)((double)number / load->spec->rate * 1e9);
+        uint64_t now = ol_now_ns();
+
+        if (now < at_ns && (ol_sleep((double)(at_ns - now) / 1e9) < 0 || is_over(load)))
+            return;
+        load->result->started++;
+        if (load->under_way >= load->spec->concurrency)
+            load->result->dropped++;
+        else if ((load->rc = start_planned(load, number, at_ns)) < 0)
+            return;
+    }
+}
+
+static int start_fibers(struct load *load)
+{
+    bool     is_open = load->spec->rate > 0;
+    unsigned count = is_open ? 1 : load->spec->concurrency;
+    int      rc = 0;
+
+    ol_loop_set_fibers_max(load->loop, load->spec->concurrency + 1);
+    for (unsigned i = 0; i < count && rc == 0; i++)
+        rc = ol_fiber_start(load->loop, &(struct ol_fiber_config){ .run = is_open ? run_timetable : run_client,
+                                                                   .arg = load,
+                                                                   .scope = &load->scope });
+    return rc;
+}
+
+int load_run(struct load_result *result, const struct load_spec *spec)
+{
+    struct load load = { .spec = spec, .result = result };
+    int         rc;
+
+    *result = (struct load_result){ 0 };
+    if (spec->concurrency == 0)
+        return OL_EINVAL;
+    rc = ol_scope_init(&load.scope, NULL, spec->cut ? spec->window_s : 0);
+    if (rc < 0)
+        return rc;
+    rc = ol_loop_create(&load.loop, NULL);
+    if (rc < 0)
+        goto out;
+    load.began_ns = load.last_answer_ns = ol_now_ns();
+    load.rc = start_fibers(&load);
+    rc = ol_loop_run(load.loop); /* returns when the last fiber has */
+    ol_loop_destroy(load.loop);
+    result->seconds = (double)(load.last_answer_ns - load.began_ns) / 1e9;
+    if (rc == 0)
+        rc = load.rc;
+out:
+    ol_scope_fini(&load.scope);
+    return rc;
+}
+
+void load_result_fini(struct load_result *result)
+{
+    samples_fini(&result->latency);
+}
+
+double load_rate(const struct load_result *result)
+{
+    return result->seconds > 0 ? (double)result->latency.count / result->seconds : 0;
+}
+
+void load_same_url(struct load_request *request, uint64_t number, void *arg)
+{
+    (void)number;
+    snprintf(request->url, sizeof request->url, "%s", (const char *)arg);
+}

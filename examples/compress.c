@@ -28,7 +28,7 @@ static void fill(struct piece *piece)
 
     for (size_t i = 0; i < PIECE_SIZE; i++) {
         x = x * 1664525 + 1013904223; /* Numerical Recipes' generator */
-        piece->raw[i] = "abcdefgh"[x >> 29];
+        piece->raw[i] = (unsigned char)('a' + (x >> 29));
     }
 }
 

@@ -3,16 +3,14 @@
 set -eu
 fetch_many=$1
 folder=$(mktemp -d)
+mkfifo "$folder/out"
 "$OFFLOOP_PROGRAM" external-api --listen 127.0.0.1:0 --delay 0.2 >"$folder/out" &
 service=$!
 trap 'kill $service 2>/dev/null || true; wait $service 2>/dev/null || true; rm -rf "$folder"' EXIT
 
-# The line is there as soon as the service listens.
-url=
-while [ -z "$url" ]; do
-    kill -0 $service
-    url=$(sed -n 's/^listening on //p' "$folder/out")
-done
+exec 3<"$folder/out"
+read -r listening on url <&3
+test "$listening $on" = 'listening on'
 
 "$fetch_many" "$url" 300 >"$folder/answers"
 tail -n 1 "$folder/answers"

@@ -1,6 +1,7 @@
 #include "base/buffer.h"
 
 #include <offloop/base.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +14,15 @@ void ol_buffer_fini(struct ol_buffer *buffer)
     ol_buffer_init(buffer, buffer->limit);
 }
 
-int ol_buffer_reserve(struct ol_buffer *buffer, size_t size)
+static bool within_limit(const struct ol_buffer *buffer, size_t size)
+{
+    return size <= buffer->limit && ol_buffer_size(buffer) <= buffer->limit - size;
+}
+
+static int make_room(struct ol_buffer *buffer, size_t size)
 {
     size_t held = ol_buffer_size(buffer);
 
-    if (size > buffer->limit || held > buffer->limit - size)
-        return OL_ELIMIT;
     if (buffer->capacity - buffer->end >= size)
         return 0;
     if (buffer->capacity - held >= size && buffer->start >= held) {
@@ -29,7 +33,10 @@ int ol_buffer_reserve(struct ol_buffer *buffer, size_t size)
         return 0;
     }
 
-    size_t capacity = buffer->capacity ? buffer->capacity : FIRST_CAPACITY;
+    /* Doubled also when the front has room but less than is held: else a nearly full buffer would move for each byte. */
+    size_t capacity = buffer->capacity ? buffer->capacity * 2 : FIRST_CAPACITY;
+    if (size > PTRDIFF_MAX / 4 || held > PTRDIFF_MAX / 4)
+        return OL_ENOMEM;
     while (capacity < held + size)
         capacity *= 2;
     char *memory = malloc(capacity);
@@ -43,6 +50,11 @@ int ol_buffer_reserve(struct ol_buffer *buffer, size_t size)
     buffer->end = held;
     buffer->capacity = capacity;
     return 0;
+}
+
+int ol_buffer_reserve(struct ol_buffer *buffer, size_t size)
+{
+    return within_limit(buffer, size) ? make_room(buffer, size) : OL_ELIMIT;
 }
 
 int ol_buffer_append(struct ol_buffer *buffer, const void *data, size_t size)
@@ -65,11 +77,12 @@ int ol_buffer_puts(struct ol_buffer *buffer, const char *string)
 int ol_buffer_vprintf(struct ol_buffer *buffer, const char *format, va_list ap)
 {
     va_list again;
-    int     size, rc;
+    int     size, rc = OL_EINVAL;
 
     va_copy(again, ap);
     size = vsnprintf(NULL, 0, format, ap);
-    rc = size < 0 ? OL_EINVAL : ol_buffer_reserve(buffer, (size_t)size + 1);
+    if (size >= 0) /* vsnprintf's NUL needs room, but is not held */
+        rc = within_limit(buffer, (size_t)size) ? make_room(buffer, (size_t)size + 1) : OL_ELIMIT;
     if (rc == 0) {
         vsnprintf(buffer->memory + buffer->end, (size_t)size + 1, format, again);
         buffer->end += (size_t)size;

@@ -31,9 +31,10 @@ static inline size_t ol_buffer_size(const struct ol_buffer *buffer)
     return buffer->end - buffer->start;
 }
 
+/** What is held; NULL before anything ever was. */
 static inline char *ol_buffer_data(const struct ol_buffer *buffer)
 {
-    return buffer->memory + buffer->start;
+    return buffer->memory ? buffer->memory + buffer->start : NULL; /* C has no NULL + 0 */
 }
 
 /**

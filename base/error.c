@@ -68,24 +68,30 @@ struct ol_error *ol__error_slot_set(struct ol_error *to)
     return before;
 }
 
-/* Cut an over-long text where a UTF-8 sequence begins, so that a cut text is still text. */
-static void cut_text(char *text, size_t size)
+/*
+ * vsnprintf into `size` bytes with `text[size]` to spare: the byte that shows whether the cut of an over-long text would split a
+ * UTF-8 sequence. Then the whole sequence goes, so that a cut text is still text.
+ */
+static void format_text(char *text, size_t size, const char *format, va_list ap)
 {
-    size_t n = size - 1;
+    int n = vsnprintf(text, size + 1, format, ap);
 
-    while (n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80)
-        n--;
-    text[n] = '\0';
+    if (n < 0)
+        text[0] = '\0';
+    if (n < (int)size)
+        return;
+    size_t cut = size - 1;
+    while (cut > size - 4 && ((unsigned char)text[cut] & 0xC0) == 0x80)
+        cut--;
+    text[cut] = '\0';
 }
 
 static void write_text(struct ol_error *error, const char *format, va_list ap)
 {
-    char text[sizeof error->text + 4]; /* room to see the sequence that the cut would split */
+    char text[sizeof error->text + 1]; /* not in place: the arguments may be the last error's text */
 
-    if (vsnprintf(text, sizeof text, format, ap) >= (int)sizeof error->text)
-        cut_text(text, sizeof error->text);
-    memcpy(error->text, text, sizeof error->text - 1);
-    error->text[sizeof error->text - 1] = '\0';
+    format_text(text, sizeof error->text, format, ap);
+    memcpy(error->text, text, strlen(text) + 1);
     for (char *c = error->text; *c; c++)
         if (*c == '\n' || *c == '\r')
             *c = ' ';
@@ -107,11 +113,11 @@ int ol__fail(int code, int detail, const char *format, ...)
 
 int ol__fail_errno(int code, int sys, const char *format, ...)
 {
-    char    what[192], why[64];
+    char    what[192 + 1], why[64];
     va_list ap;
 
     va_start(ap, format);
-    vsnprintf(what, sizeof what, format, ap);
+    format_text(what, sizeof what - 1, format, ap);
     va_end(ap);
     return ol__fail(code, sys, "%s: %s", what, strerror_r(sys, why, sizeof why));
 }

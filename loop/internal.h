@@ -29,6 +29,7 @@ struct ol_loop {
     bool                   kept_alive; /* our reference on the ev_loop is taken */
     bool                   pumping;    /* inside ol__loop_pump */
     uint64_t               turn_ns;
+    unsigned               n_watchers; /* timers and descriptors that are started */
     struct ol__attachment *attachments;
 
     ev_prepare before_sleep;

@@ -16,15 +16,15 @@
  * late, as any post does; run the loop again.
  */
 #include <assert.h>
-#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "loop/here.h"
 #include "loop/internal.h"
+
+enum { SETTLE_ROUNDS_MAX = 10000 };
 
 static _Thread_local struct ol_loop *owned; /* by this thread */
 
@@ -70,8 +70,10 @@ void ol__loop_hold(struct ol_loop *loop)
 
 void ol__loop_release(struct ol_loop *loop)
 {
+    bool is_owner = ol__loop_is_owner(loop);
+
     atomic_fetch_sub(&loop->n_holds, 1);
-    if (ol__loop_is_owner(loop))
+    if (is_owner) /* another thread's release may be what the loop's end was waiting for */
         sync_alive(loop);
 }
 
@@ -163,18 +165,17 @@ static void after_sleep_cb(struct ev_loop *ev, ev_check *watcher, int revents)
     loop->turn_ns = ol_now_ns();
     ol__inbox_awake(&loop->inbox);
     if (ol__inbox_pending(&loop->inbox))
-        ol__inbox_deliver(&loop->inbox);
+        ol__inbox_deliver(&loop->inbox, loop->turn_ns);
     sync_alive(loop);
 }
 
 /* The wake-up has done its work by waking: the check watcher delivers. Only the counter is to be taken down. */
 static void wake_cb(struct ev_loop *ev, ev_io *watcher, int revents)
 {
-    uint64_t count;
+    struct ol_loop *loop = watcher->data;
 
     (void)ev, (void)revents;
-    while (read(watcher->fd, &count, sizeof count) < 0 && errno == EINTR)
-        ;
+    ol__inbox_read_wakes(&loop->inbox);
 }
 
 static void stay_awake_cb(struct ev_loop *ev, ev_idle *watcher, int revents)
@@ -194,12 +195,8 @@ static void wait_for_post(struct ol_loop *loop, uint64_t wait_ns)
     struct pollfd   pfd = { .fd = loop->inbox.fd, .events = POLLIN };
     struct timespec timeout = ol__ns_to_timespec(wait_ns);
 
-    if (ol__inbox_may_sleep(&loop->inbox) && ppoll(&pfd, 1, &timeout, NULL) > 0) {
-        uint64_t count;
-
-        while (read(loop->inbox.fd, &count, sizeof count) < 0 && errno == EINTR)
-            ;
-    }
+    if (ol__inbox_may_sleep(&loop->inbox) && ppoll(&pfd, 1, &timeout, NULL) > 0)
+        ol__inbox_read_wakes(&loop->inbox);
     ol__inbox_awake(&loop->inbox);
 }
 
@@ -208,7 +205,7 @@ static bool pump_once(struct ol_loop *loop)
     bool ran = !ol_list_empty(&loop->ready) || !ol_list_empty(&loop->turn_end);
 
     loop->turn_ns = ol_now_ns();
-    ran |= ol__inbox_deliver(&loop->inbox) > 0;
+    ran |= ol__inbox_deliver(&loop->inbox, loop->turn_ns) > 0;
     run_ready(&loop->ready);
     run_ready(&loop->turn_end);
     return ran;
@@ -237,7 +234,7 @@ static void start_watchers(struct ol_loop *loop)
     ev_check_init(&loop->after_sleep, after_sleep_cb);
     ev_io_init(&loop->wake, wake_cb, loop->inbox.fd, EV_READ);
     ev_idle_init(&loop->stay_awake, stay_awake_cb);
-    loop->before_sleep.data = loop->after_sleep.data = loop;
+    loop->before_sleep.data = loop->after_sleep.data = loop->wake.data = loop;
     /* Last before the sleep, first after it: what the program's own watchers submit is handed over in the same turn. */
     ev_set_priority(&loop->before_sleep, EV_MINPRI);
     ev_set_priority(&loop->after_sleep, EV_MAXPRI);
@@ -307,6 +304,18 @@ fail_inbox:
     return rc;
 }
 
+/* Run what is left, and ask whether anything of the loop still lives. Bounded: a fiber may yield for ever. */
+static int settle(struct ol_loop *loop)
+{
+    for (unsigned round = 0; ol__loop_pump(loop, 0); round++)
+        if (round == SETTLE_ROUNDS_MAX)
+            return ol__fail(OL_EBUSY, 0, "a post or a fiber of the loop begins again and again");
+    if (atomic_load(&loop->n_holds) > 0)
+        return ol__fail(OL_EBUSY, 0, "%ld jobs or fibers of the loop still live", atomic_load(&loop->n_holds));
+    sync_alive(loop); /* a last release on another thread may have come after the pump's */
+    return 0;
+}
+
 int ol_loop_destroy(struct ol_loop *loop)
 {
     if (!loop)
@@ -314,13 +323,15 @@ int ol_loop_destroy(struct ol_loop *loop)
     OL__ASSERT_LOOP(loop);
     if (ev_depth(loop->ev) > 0 || loop->pumping)
         return ol__fail(OL_EBUSY, 0, "the loop is running");
-    while (ol__loop_pump(loop, 0))
-        ;
-    if (atomic_load(&loop->n_holds) > 0)
-        return ol__fail(OL_EBUSY, 0, "%ld jobs or fibers of the loop still live", atomic_load(&loop->n_holds));
+    int rc = settle(loop);
+    if (rc < 0)
+        return rc;
     ol__loop_destroy_attachments(loop);
-    while (ol__loop_pump(loop, 0))
-        ;
+    rc = settle(loop);
+    if (rc < 0)
+        return rc;
+    if (loop->n_watchers > 0)
+        return ol__fail(OL_EBUSY, 0, "%u timers or descriptors of the loop still run", loop->n_watchers);
     stop_watchers(loop);
     forget_owned(loop);
     ol__loop_fini_fibers(loop);
@@ -334,7 +345,7 @@ int ol_loop_destroy(struct ol_loop *loop)
 int ol_loop_run(struct ol_loop *loop)
 {
     OL__ASSERT_LOOP(loop);
-    if (ev_depth(loop->ev) > 0)
+    if (ol__loop_inside(loop))
         return ol__fail(OL_EINVAL, 0, "the loop is running already");
     while (!atomic_exchange(&loop->stop, false) && ev_run(loop->ev, EVRUN_ONCE))
         ;

@@ -10,6 +10,8 @@
  */
 #include "loop/scope.h"
 
+#include <assert.h>
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/list.h"
@@ -93,6 +95,7 @@ void ol_scope_fini(struct ol_scope *scope)
 
 void ol_scope_end(struct ol_scope *scope, int reason)
 {
+    assert(reason < 0);
     pthread_mutex_lock(&scope->lock);
     if (!scope->reason) {
         __atomic_store_n(&scope->reason, reason, __ATOMIC_RELEASE);

@@ -22,6 +22,7 @@ static void timer_cb(struct ev_loop *ev, ev_timer *watcher, int revents)
     struct ol_timer *timer = watcher->data;
 
     (void)ev, (void)revents;
+    timer->loop->n_watchers--;
     timer->loop = NULL;
     timer->cb(timer);
 }
@@ -36,6 +37,7 @@ void ol_timer_start(struct ol_loop *loop, struct ol_timer *timer, double delay_s
     ev_timer_init(watcher, timer_cb, delay_s > 0 ? delay_s : 0, 0);
     watcher->data = timer;
     timer->loop = loop;
+    loop->n_watchers++;
     ev_now_update(loop->ev); /* libev counts from the turn's start, which a long callback leaves behind */
     ev_timer_start(loop->ev, watcher);
 }
@@ -46,6 +48,7 @@ void ol_timer_stop(struct ol_timer *timer)
         return;
     OL__ASSERT_LOOP(timer->loop);
     ev_timer_stop(timer->loop->ev, timer_watcher(timer));
+    timer->loop->n_watchers--;
     timer->loop = NULL;
 }
 
@@ -79,6 +82,7 @@ void ol__io_set(struct ol_loop *loop, struct ol__io *io, int fd, int events)
     watcher->data = io;
     io->loop = loop;
     io->events = events;
+    loop->n_watchers++;
     ev_io_start(loop->ev, watcher);
 }
 
@@ -87,6 +91,7 @@ void ol__io_stop(struct ol__io *io)
     if (!io->loop)
         return;
     ev_io_stop(io->loop->ev, io_watcher(io));
+    io->loop->n_watchers--;
     io->loop = NULL;
     io->events = 0;
 }

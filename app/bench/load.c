@@ -155,17 +155,28 @@ static void run_timetable(void *arg)
     }
 }
 
+static void run_observer(void *arg)
+{
+    struct load *load = arg;
+
+    if (ol_sleep(load->spec->observe_after_s) == 0)
+        load->spec->observe(load->spec->observe_arg);
+}
+
+static int start_fiber(struct load *load, ol_fiber_cb *run)
+{
+    return ol_fiber_start(load->loop, &(struct ol_fiber_config){ .run = run, .arg = load, .scope = &load->scope });
+}
+
 static int start_fibers(struct load *load)
 {
     bool     is_open = load->spec->rate > 0;
     unsigned count = is_open ? 1 : load->spec->concurrency;
-    int      rc = 0;
+    int      rc = load->spec->observe ? start_fiber(load, run_observer) : 0;
 
-    ol_loop_set_fibers_max(load->loop, load->spec->concurrency + 1);
+    ol_loop_set_fibers_max(load->loop, load->spec->concurrency + 2);
     for (unsigned i = 0; i < count && rc == 0; i++)
-        rc = ol_fiber_start(load->loop, &(struct ol_fiber_config){ .run = is_open ? run_timetable : run_client,
-                                                                   .arg = load,
-                                                                   .scope = &load->scope });
+        rc = start_fiber(load, is_open ? run_timetable : run_client);
     return rc;
 }
 

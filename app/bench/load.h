@@ -27,6 +27,9 @@ struct load_request {
 /** Say what the `number`th request is. Thread: the load's, in a fiber; must not wait. */
 typedef void load_next_cb(struct load_request *request, uint64_t number, void *arg);
 
+/** Look at something else in the middle of a load. Thread: the load's, in a fiber. */
+typedef void load_observe_cb(void *arg);
+
 struct load_spec {
     unsigned      concurrency; /* closed loop: clients; open loop: how many may be under way before one is dropped */
     double        rate;        /* requests planned for each second; 0: closed loop */
@@ -37,6 +40,10 @@ struct load_spec {
     atomic_bool  *stop;        /* start none once it is true; may be NULL */
     load_next_cb *next;
     void         *arg;
+
+    load_observe_cb *observe; /* called once, observe_after_s after the start, while the load runs; may be NULL */
+    void            *observe_arg;
+    double           observe_after_s;
 };
 
 struct load_result {

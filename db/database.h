@@ -8,6 +8,7 @@
 
 #include "db/figures.h"
 #include "db/readers.h"
+#include "db/stream.h"
 #include "db/threads.h"
 #include "db/writer.h"
 
@@ -31,6 +32,7 @@ struct ol_db {
     /* each with a lock of its own */
     struct ol__figures_table figures;
     struct ol__readers       readers;
+    struct ol__streams       streams;
     struct ol__threads       threads;
     struct ol__writer        writer;
 };
@@ -49,8 +51,5 @@ uint64_t ol__db_deadline(double timeout_s);
 
 /** Tell every read transaction that has been open for longer than read_timeout_s to end. Thread: the writer. */
 void ol__db_end_old_readers(struct ol_db *db);
-
-/** Wake the streams that wait for their takers: their stop words may have changed. Thread: any. */
-void ol__streams_look_again(struct ol_db *db);
 
 #endif

@@ -263,6 +263,7 @@ static struct ol_db *make(const char *path, const struct ol_db_config *config)
     ol__figures_init(&db->figures);
     ol__writer_init(db);
     ol__readers_init(db);
+    ol__streams_init(db);
     ol__threads_init(db);
     return db;
 }
@@ -306,6 +307,7 @@ void ol_db_close(struct ol_db *db)
     atomic_store_explicit(&db->is_closing, true, memory_order_release);
     ol__writer_stop(db);
     ol__readers_close(db);
+    ol__streams_fini(db);
     ol__threads_fini(db);
     ol__writer_close(db);
     ol__figures_fini(&db->figures);

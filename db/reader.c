@@ -44,12 +44,17 @@ static void tell_pending(struct ol__reader *reader)
     reader->n_pending = 0;
 }
 
-static void finish(struct ol__reader *reader, struct ol__read *read)
+void ol__reader_finish_alone(struct ol__reader *reader, struct ol__read *read)
 {
     pthread_mutex_lock(&reader->lock);
     read->state = OL__READ_FINISHED;
     reader->running = NULL;
     pthread_mutex_unlock(&reader->lock);
+}
+
+static void finish(struct ol__reader *reader, struct ol__read *read)
+{
+    ol__reader_finish_alone(reader, read);
     reader->pending[reader->n_pending++] = read;
     if (reader->n_pending == OL__READ_PENDING_MAX)
         tell_pending(reader);

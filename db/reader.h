@@ -24,6 +24,9 @@ void ol__readers_hand_back_locked(struct ol__readers *readers, struct ol__reader
 /** A batch's reads took so long each: how many are taken at once follows. */
 void ol__readers_note_time_locked(struct ol__readers *readers, uint64_t each_ns);
 
+/** Work that had the reader for itself is over: nobody can tell it to stop any more. Thread: the reader. */
+void ol__reader_finish_alone(struct ol__reader *reader, struct ol__read *read);
+
 /** A query that has a reader for itself; an ol__read_alone_cb. */
 void ol__read_query_alone(struct ol__reader *reader, struct ol__read *read);
 

@@ -265,6 +265,8 @@ static void answer_closed(struct ol_link *queue)
         read->rc = ol__failure(&read->error, OL_ECLOSED, 0, "the database is closed");
         if (read->wait)
             ol__wait_signal(read->wait);
+        else
+            read->refused(read);
     }
 }
 
@@ -292,6 +294,7 @@ void ol__readers_close(struct ol_db *db)
     pthread_mutex_lock(&readers->lock);
     close_locked(readers);
     pthread_mutex_unlock(&readers->lock);
+    ol__streams_look_again(db);
     for (unsigned i = 0; i < readers->n; i++) {
         struct ol__reader *reader = &readers->all[i];
 

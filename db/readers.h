@@ -22,15 +22,19 @@ typedef void ol__read_alone_cb(struct ol__reader *reader, struct ol__read *read)
 
 enum ol__read_state { OL__READ_QUEUED, OL__READ_RUNNING, OL__READ_FINISHED };
 
+/** The database was closed before such work began. Thread: the closer, with the readers' lock held. */
+typedef void ol__read_refused_cb(struct ol__read *read);
+
 /** One read that waits for a reading thread, in its caller's memory. */
 struct ol__read {
     /* set by the caller */
-    const char        *sql;
-    struct ol_args     args;
-    uint64_t           deadline_ns;  /* the scope's; 0: none */
-    struct ol__wait   *wait;         /* signalled when it has finished; NULL: `alone` sees to that */
-    ol__read_alone_cb *alone;        /* NULL: a query */
-    bool               is_unlimited; /* read_timeout_s is not for it */
+    const char          *sql;
+    struct ol_args       args;
+    uint64_t             deadline_ns;  /* the scope's; 0: none */
+    struct ol__wait     *wait;         /* signalled when it has finished; NULL: a stream, which sees to that itself */
+    ol__read_alone_cb   *alone;        /* NULL: a query */
+    ol__read_refused_cb *refused;      /* with `alone`, instead of `wait` */
+    bool                 is_unlimited; /* read_timeout_s is not for it */
 
     /* guarded by the readers' lock, and while `reader` is set by that reader's lock */
     struct ol_link      link;

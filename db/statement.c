@@ -222,7 +222,7 @@ static int bind(struct ol__connection *conn, struct ol__statement *statement, st
 int ol__statement_acquire(struct ol__statement **ret_statement, struct ol__connection *conn, const char *sql,
                           struct ol_args args, struct ol_error *error)
 {
-    struct ol__statement *statement;
+    struct ol__statement *statement = NULL;
     int                   rc;
 
     if (!sql)

@@ -70,7 +70,10 @@ static _Noreturn void exec_program(const struct program_setup *setup, const char
         snprintf(pid, sizeof pid, "%d", (int)getpid());
         setenv("LISTEN_PID", pid, 1);
         setenv("LISTEN_FDS", "1", 1);
-        dup2(setup->listener, 3);
+        if (setup->listener == 3)
+            fcntl(3, F_SETFD, 0);
+        else
+            dup2(setup->listener, 3);
     }
     if (setup->folder && chdir(setup->folder) < 0)
         _exit(127);

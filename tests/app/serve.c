@@ -1,0 +1,62 @@
+#include "serve.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+char *serve_folder;
+
+int serve_make_folder(void **state)
+{
+    (void)state;
+    serve_folder = folder_make();
+    return 0;
+}
+
+int serve_remove_folder(void **state)
+{
+    (void)state;
+    folder_remove(serve_folder);
+    return 0;
+}
+
+void serve_start(struct program *program, const char *external_api, ...)
+{
+    const char *args[PROGRAM_ARGS_MAX + 1] = { "serve", "--listen", "127.0.0.1:0", "--db", "items.db" };
+    const char *arg;
+    va_list     list;
+    int         n = 5;
+
+    if (external_api) {
+        args[n++] = "--external-api";
+        args[n++] = external_api;
+    }
+    va_start(list, external_api);
+    while ((arg = va_arg(list, const char *)) != NULL && n < PROGRAM_ARGS_MAX)
+        args[n++] = arg;
+    va_end(list);
+    program_start_server(program, &(struct program_setup){ .folder = serve_folder }, args);
+}
+
+void serve_stop(struct program *program)
+{
+    assert_int_equal(program_stop(program), 0);
+}
+
+void serve_answer_after_gate(struct exchange *exchange)
+{
+    gate_wait(exchange->arg);
+    service_answer(exchange, "{\"answer\": 42}");
+}
+
+const char *serve_path(const char *mode, const char *rest)
+{
+    static char     paths[8][512];
+    static unsigned next;
+    char           *path = paths[next++ % 8];
+
+    snprintf(path, sizeof paths[0], "%s%s", mode, rest);
+    return path;
+}

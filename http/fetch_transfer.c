@@ -73,6 +73,8 @@ static int check_url(const char *url)
         return ol__fail(OL_EINVAL, 0, "a fetch needs a URL");
     if (!begins_with(url, "http://") && !begins_with(url, "https://"))
         return ol__fail(OL_EINVAL, 0, "\"%.100s\": only http:// and https:// can be fetched", url);
+    if (strchr("/?#", strstr(url, "://")[3])) /* NUL too; curl would take the next word for the host */
+        return ol__fail(OL_EINVAL, 0, "\"%.100s\" names no host", url);
     if (has_control_bytes(url, false) || strchr(url, ' '))
         return ol__fail(OL_EINVAL, 0, "a URL may not have spaces or control bytes");
     return 0;
@@ -159,17 +161,14 @@ static void report(struct ol__transfer *transfer)
         ol__wait_signal(waiter);
 }
 
-/* on_body may wait, and more of the body may come meanwhile: it gets a buffer that nobody else touches. */
-int ol__transfer_deliver(struct ol__transfer *transfer)
+/* on_body may wait, and more may come meanwhile: it gets a buffer that nobody else touches. */
+static int deliver_once(struct ol__transfer *transfer)
 {
     const struct ol_fetch_request *request = transfer->request;
     struct ol_buffer               piece = transfer->piece;
-    int                            rc = 0;
 
-    if (ol_buffer_size(&piece) == 0)
-        return 0;
     ol_buffer_init(&transfer->piece, piece.limit);
-    rc = request->on_body(ol_buffer_data(&piece), ol_buffer_size(&piece), request->on_body_arg);
+    int rc = request->on_body(ol_buffer_data(&piece), ol_buffer_size(&piece), request->on_body_arg);
     if (transfer->piece.memory) {
         ol_buffer_fini(&piece);
     } else {
@@ -177,6 +176,16 @@ int ol__transfer_deliver(struct ol__transfer *transfer)
         transfer->piece = piece; /* the memory is good for the next one */
     }
     return rc < 0 ? rc : 0;
+}
+
+/* Until nothing is left, so that a transfer that is DONE after this has been delivered to its last byte. */
+int ol__transfer_deliver(struct ol__transfer *transfer)
+{
+    int rc = 0;
+
+    while (rc == 0 && ol_buffer_size(&transfer->piece) > 0)
+        rc = deliver_once(transfer);
+    return rc;
 }
 
 /* ---- curl's callbacks ---- */

@@ -20,7 +20,10 @@ struct ol_fetch_header {
     const char *value;
 };
 
-/** A piece of the answer's body. Thread: the caller's of ol_fetch. Return 0 to go on, or a negative code that ol_fetch will return. Must not wait. */
+/**
+ * A piece of the answer's body. Thread: the caller's of ol_fetch or ol_fetch_batch_next, in its own fiber. May wait, and the
+ * service is then held back. Return 0 to go on, or a negative code that ol_fetch will return.
+ */
 typedef int ol_fetch_body_cb(const void *data, size_t size, void *arg);
 
 /** What to fetch. Only `url` is required; zeroes mean the defaults. */
@@ -72,7 +75,7 @@ OL_API double ol_fetch_duration_s(const struct ol_fetch_result *result);
 struct ol_fetch_batch;
 
 struct ol_fetch_batch_config {
-    unsigned concurrency; /* transfers under way at once; 0: 100 */
+    unsigned concurrency; /* transfers under way, or answered and not yet taken, at once; 0: 100 */
 };
 
 /** One answer of a batch, or one failure. */
@@ -83,7 +86,13 @@ struct ol_fetch_answer {
     struct ol_error         error;  /* when rc is negative */
 };
 
-/** Make a batch. Thread: any, then all calls from that same thread (or fiber). Owns: ol_fetch_batch_destroy. Returns: 0, OL_ENOMEM, OL_EONLOOP. */
+/**
+ * Make a batch.
+ *
+ * Thread:  any but the bare loop; then all calls from that same thread (or fiber).
+ * Owns:    ol_fetch_batch_destroy.
+ * Returns: 0, OL_EINVAL (over 16,384 at once), OL_ENOMEM, OL_EONLOOP.
+ */
 OL_API int ol_fetch_batch_create(struct ol_fetch_batch **ret_batch, const struct ol_fetch_batch_config *config);
 
 /**

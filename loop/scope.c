@@ -98,6 +98,9 @@ void ol_scope_end(struct ol_scope *scope, int reason)
     assert(reason < 0);
     pthread_mutex_lock(&scope->lock);
     if (!scope->reason) {
+        int passed = ol_scope_reason(scope); /* a deadline came first, and may have been reported already */
+
+        reason = passed ? passed : reason;
         __atomic_store_n(&scope->reason, reason, __ATOMIC_RELEASE);
         while (scope->hooks) {
             struct ol_scope_hook *hook = scope->hooks;

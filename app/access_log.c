@@ -8,6 +8,7 @@
 #include "app/access_log.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <string.h>
 
 enum { ESCAPED_MAX = 4 * 1024 };
@@ -65,7 +66,7 @@ static json_t *text_json(const char *text)
 
 static double ms(uint64_t ns)
 {
-    return (double)(ns / 1000) / 1e3;
+    return round((double)ns / 1e3) / 1e3; /* whole microseconds */
 }
 
 static void print_json(FILE *out, const struct ol_event_request *request, const struct timespec *at)

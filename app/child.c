@@ -22,8 +22,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { START_LIMIT_MS = 10000 };
 
 static void close_pair(int pair[2])

@@ -110,9 +110,7 @@ static void stop_loop(struct ol_server *server, void *arg)
 
 static int serve_until_stopped(struct options *options, struct ol_loop *loop, struct ol_server *server, struct site *site)
 {
-    int rc = site_add_external_api(server, site);
-
-    if (rc < 0 || (rc = ol_server_listen(server, options->listen)) < 0) {
+    if (site_add_external_api(server, site) < 0 || ol_server_listen(server, options->listen) < 0) {
         error(0, 0, "%s", ol_last_error()->text);
         return 1;
     }

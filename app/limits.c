@@ -15,5 +15,5 @@ unsigned limits_raise_files(void)
     getrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur >= CONNECTIONS_MAX + KEPT_FOR_FILES)
         return CONNECTIONS_MAX;
-    return limit.rlim_cur > 2 * KEPT_FOR_FILES ? (unsigned)limit.rlim_cur - KEPT_FOR_FILES : KEPT_FOR_FILES;
+    return limit.rlim_cur > KEPT_FOR_FILES ? (unsigned)limit.rlim_cur - KEPT_FOR_FILES : 1;
 }

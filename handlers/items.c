@@ -55,10 +55,9 @@ static int take_item(struct item *ret_item, struct ol_request *req, struct ol_re
     const char    *problem;
     int            rc;
 
-    if (json_parse(&item.json, &error, body.data, body.size) < 0)
-        problem = error.text;
-    else if (json_unpack_ex(item.json, &error, JSON_STRICT, "{s:s%, s:F}", "name", &item.name, &item.name_size, "price",
-                            &item.price) < 0)
+    if (json_parse(&item.json, &error, body.data, body.size) < 0 ||
+        json_unpack_ex(item.json, &error, JSON_STRICT, "{s:s%, s:F}", "name", &item.name, &item.name_size, "price",
+                       &item.price) < 0)
         problem = error.text;
     else
         problem = check_item(&item);
@@ -185,8 +184,8 @@ int delete_item(struct ol_request *req, struct ol_response *res, void *arg)
 /* Send a batch as a part of a JSON array, each element led by *lead: '[' before the first of all, ',' before the others. */
 static int write_batch(struct ol_response *res, const struct ol_rows *rows, char *lead)
 {
-    size_t count = ol_rows_count(rows), total = 0, size;
-    char  *text, *end;
+    size_t count = ol_rows_count(rows), total = 0, used = 0, size;
+    char  *text;
     int    rc;
 
     for (size_t i = 0; i < count; i++) {
@@ -195,15 +194,15 @@ static int write_batch(struct ol_response *res, const struct ol_rows *rows, char
     }
     if (total == 0)
         return 0;
-    text = end = malloc(total);
+    text = malloc(total);
     if (!text)
         return OL_ENOMEM;
     for (size_t i = 0; i < count; i++) {
         const char *json = ol_rows_bytes(rows, i, 0, &size);
 
-        *end++ = *lead;
-        memcpy(end, json, size);
-        end += size;
+        text[used] = *lead;
+        memcpy(text + used + 1, json, size);
+        used += 1 + size;
         *lead = ',';
     }
     rc = ol_response_write(res, text, total);

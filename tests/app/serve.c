@@ -22,22 +22,18 @@ int serve_remove_folder(void **state)
     return 0;
 }
 
-void serve_start(struct program *program, const char *external_api, ...)
+void serve_start_with(struct program *program, const char *external_api, const char *const args[])
 {
-    const char *args[PROGRAM_ARGS_MAX + 1] = { "serve", "--listen", "127.0.0.1:0", "--db", "items.db" };
-    const char *arg;
-    va_list     list;
+    const char *all[PROGRAM_ARGS_MAX + 1] = { "serve", "--listen", "127.0.0.1:0", "--db", "items.db" };
     int         n = 5;
 
     if (external_api) {
-        args[n++] = "--external-api";
-        args[n++] = external_api;
+        all[n++] = "--external-api";
+        all[n++] = external_api;
     }
-    va_start(list, external_api);
-    while ((arg = va_arg(list, const char *)) != NULL && n < PROGRAM_ARGS_MAX)
-        args[n++] = arg;
-    va_end(list);
-    program_start_server(program, &(struct program_setup){ .folder = serve_folder }, args);
+    while (n < PROGRAM_ARGS_MAX && *args)
+        all[n++] = *args++;
+    program_start_server(program, &(struct program_setup){ .folder = serve_folder }, all);
 }
 
 void serve_stop(struct program *program)

@@ -21,10 +21,13 @@ int serve_remove_folder(void **state);
 extern char *serve_folder;
 
 /*
- * Start with `--listen 127.0.0.1:0 --db items.db` and what else is given (NULL: nothing), a NULL last; `external_api` NULL: the one
- * that serve starts itself.
+ * Start with `--listen 127.0.0.1:0 --db items.db` and the arguments that follow, a NULL last; `external_api` NULL: the one that
+ * serve starts itself.
  */
-void serve_start(struct program *program, const char *external_api, ...) __attribute__((sentinel));
+#define serve_start(program, external_api, ...) \
+    serve_start_with(program, external_api, (const char *const[]){ __VA_ARGS__ })
+
+void serve_start_with(struct program *program, const char *external_api, const char *const args[]);
 
 /* SIGTERM; asserts that it ends with status 0. */
 void serve_stop(struct program *program);

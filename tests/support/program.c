@@ -53,7 +53,7 @@ static _Noreturn void exec_program(const struct program_setup *setup, const char
     const char *argv[PROGRAM_ARGS_MAX + 2] = { "offloop" };
     int         n = 0;
 
-    while (args[n] && n < PROGRAM_ARGS_MAX) {
+    while (n < PROGRAM_ARGS_MAX && args[n]) {
         argv[n + 1] = args[n];
         n++;
     }

@@ -1,0 +1,172 @@
+/*
+ * bench.c: `offloop bench`: measure, or take an earlier run, and make of it what was asked for.
+ *
+ * Files that were asked for are opened before anything is measured: half an hour must not end in "no such directory". The
+ * tables go to standard output. With --compare the status tells whether a figure fell.
+ */
+#include "app/bench.h"
+
+#include <errno.h>
+#include <error.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "app/bench/compare.h"
+#include "app/bench/load.h"
+#include "app/bench/options.h"
+#include "app/bench/plots.h"
+#include "app/bench/run.h"
+#include "app/limits.h"
+
+static FILE *open_for_writing(const char *path)
+{
+    FILE *out = path ? fopen(path, "we") : NULL;
+
+    if (path && !out)
+        error(1, errno, "cannot write %s", path);
+    return out;
+}
+
+/* Ends the program with status 1 when it cannot be read: nothing has been started yet. */
+static void read_report(struct report *ret_report, const char *path)
+{
+    json_error_t json_error;
+    json_t      *json = json_load_file(path, 0, &json_error);
+    char         why[NOTE_SIZE];
+
+    if (!json)
+        error(1, 0, "%s: %s", path, json_error.text);
+    if (report_from_json(ret_report, json, why) < 0)
+        error(1, 0, "%s: %s", path, why);
+    json_decref(json);
+}
+
+/* ---- one URL ---- */
+
+struct url_target {
+    const char *url, *body;
+};
+
+static void ask_url(struct load_request *request, uint64_t number, void *arg)
+{
+    const struct url_target *target = arg;
+
+    (void)number;
+    snprintf(request->url, sizeof request->url, "%s", target->url);
+    request->body = target->body;
+}
+
+static int bench_url(const struct bench_options *options)
+{
+    struct url_target  target = { options->url, options->body };
+    struct load_result result;
+    struct samples    *latency = &result.latency;
+    int rc = load_run(&result, &(struct load_spec){ .concurrency = options->rate > 0 ? 16000 : options->concurrency,
+                                                    .rate = options->rate,
+                                                    .requests = options->requests,
+                                                    .window_s = options->duration_s,
+                                                    .next = ask_url,
+                                                    .arg = &target });
+
+    if (rc < 0)
+        error(0, 0, "the load failed: %s", ol_strerror(rc));
+    else
+        printf("{\"rate\": %.3f, \"requests\": %zu, \"failed\": %llu, \"seconds\": %.3f, \"mean_ms\": %.3f, \"p50_ms\": %.3f, "
+               "\"p95_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f}\n",
+               load_rate(&result), latency->count, (unsigned long long)(result.failed + result.dropped), result.seconds,
+               samples_mean_ns(latency) / 1e6, (double)samples_percentile_ns(latency, 50) / 1e6,
+               (double)samples_percentile_ns(latency, 95) / 1e6, (double)samples_percentile_ns(latency, 99) / 1e6,
+               (double)samples_percentile_ns(latency, 100) / 1e6);
+    if (rc == 0 && result.failed > 0)
+        error(0, 0, "%llu failed, the first with: %s", (unsigned long long)result.failed, result.why);
+    load_result_fini(&result);
+    return rc < 0;
+}
+
+/* ---- the plan ---- */
+
+static int measure(struct report *report, const struct bench_options *options)
+{
+    struct plan *plan = malloc(sizeof *plan);
+    struct world world;
+    time_t       now = time(NULL);
+    struct tm    utc;
+    int          rc;
+
+    if (!plan)
+        return -1;
+    plan_make(plan, &options->wish);
+    *report = (struct report){ .delay_s = plan->delay_s };
+    snprintf(report->plan, sizeof report->plan, "%s",
+             options->wish.is_tiny   ? "tiny"
+             : options->wish.is_full ? "full"
+                                     : "quick");
+    strftime(report->started, sizeof report->started, "%Y-%m-%d %H:%M UTC", gmtime_r(&now, &utc));
+    limits_raise_files();
+    rc = world_open(&world, options->folder);
+    if (rc == 0) {
+        environment_read(&report->environment, world.folder);
+        rc = run_plan(report, plan, &world);
+        world_close(&world);
+    }
+    free(plan);
+    return rc;
+}
+
+static int report_json(FILE *out, const struct report *report)
+{
+    json_t *json = report_to_json(report);
+    int     rc = json ? json_dumpf(json, out, JSON_INDENT(1) | JSON_REAL_PRECISION(10)) : -1;
+
+    json_decref(json);
+    return rc;
+}
+
+/* Close a file that was asked for, once it was written in full. */
+static int finish(FILE *out, const char *path, int rc)
+{
+    if (out && (fclose(out) != 0 || rc < 0)) {
+        error(0, errno, "cannot write %s", path);
+        return -1;
+    }
+    return 0;
+}
+
+static int bench_plan(const struct bench_options *options)
+{
+    FILE         *json = open_for_writing(options->json_path), *csv = open_for_writing(options->csv_path);
+    FILE         *html = open_for_writing(options->html_path);
+    struct report report, old_report = { .plan = "" };
+    int           rc = 0;
+
+    if (options->compare_path)
+        read_report(&old_report, options->compare_path);
+    if (options->from_path)
+        read_report(&report, options->from_path);
+    else
+        rc = measure(&report, options);
+    if (rc < 0)
+        goto out;
+    report_markdown(stdout, &report);
+    rc = finish(json, options->json_path, json ? report_json(json, &report) : 0);
+    rc |= finish(csv, options->csv_path, csv ? report_csv(csv, &report) : 0);
+    rc |= finish(html, options->html_path, html ? report_html(html, &report) : 0);
+    if (options->svg_folder)
+        rc |= plots_write(options->svg_folder, &report);
+    if (options->compare_path && compare_reports(stdout, &old_report, &report, options->tolerance_percent) != 0)
+        rc = -1;
+out:
+    report_fini(&report);
+    report_fini(&old_report);
+    return rc < 0;
+}
+
+int app_bench(int argc, char **argv)
+{
+    struct bench_options options;
+
+    bench_options_parse(&options, argc, argv);
+    return options.url ? bench_url(&options) : bench_plan(&options);
+}

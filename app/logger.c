@@ -10,15 +10,16 @@
  */
 #include "app/logger.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <error.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { BUFFER_SIZE = 1 << 20, N_STRINGS = 6 };
+enum { BUFFER_SIZE = 1 << 20, N_STRINGS = 6, STOP_LIMIT_S = 2 };
 
 struct record {
     uint32_t        size; /* with the strings, rounded up */
@@ -209,7 +210,7 @@ static int start_thread(struct logger *logger)
 
 static void free_logger(struct logger *logger)
 {
-    if (logger->out && logger->out != stdout)
+    if (logger->out)
         fclose(logger->out);
     free(logger->filling.data);
     free(logger->writing.data);
@@ -230,6 +231,24 @@ static void subscribe(struct logger *logger)
     ol_events_subscribe(&logger->subscriber);
 }
 
+/*
+ * Standard output through a stream of our own: the writer may stand in a write with the stream's lock, and error(3), which
+ * flushes stdout first, must not wait for it.
+ */
+static FILE *open_output(const char *path)
+{
+    int   fd;
+    FILE *out;
+
+    if (path)
+        return fopen(path, "ae");
+    fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    out = fd < 0 ? NULL : fdopen(fd, "a");
+    if (!out && fd >= 0)
+        close(fd);
+    return out;
+}
+
 int logger_start(struct logger **ret_logger, const struct access_log_options *access_log)
 {
     struct logger *logger = calloc(1, sizeof *logger);
@@ -242,9 +261,9 @@ int logger_start(struct logger **ret_logger, const struct access_log_options *ac
     logger->format = access_log->format;
     pthread_mutex_init(&logger->lock, NULL);
     pthread_cond_init(&logger->changed, NULL);
-    logger->out = access_log->path ? fopen(access_log->path, "ae") : stdout;
+    logger->out = open_output(access_log->path);
     if (!logger->out) {
-        error(0, errno, "cannot open the access log %s", access_log->path);
+        error(0, errno, "cannot open the access log %s", access_log->path ? access_log->path : "on standard output");
         goto fail;
     }
     logger->filling.data = malloc(BUFFER_SIZE);
@@ -263,17 +282,31 @@ fail:
     return -1;
 }
 
-void logger_stop(struct logger *logger)
+/* A pipe that nobody reads would hold the writer, and us with it, for ever. */
+static int join_writer(struct logger *logger)
+{
+    struct timespec limit;
+
+    clock_gettime(CLOCK_REALTIME, &limit);
+    limit.tv_sec += STOP_LIMIT_S;
+    return pthread_timedjoin_np(logger->thread, NULL, &limit);
+}
+
+int logger_stop(struct logger *logger)
 {
     if (!logger)
-        return;
+        return 0;
     ol_events_unsubscribe(&logger->subscriber);
     pthread_mutex_lock(&logger->lock);
     logger->closing = true;
     pthread_cond_signal(&logger->changed);
     pthread_mutex_unlock(&logger->lock);
-    pthread_join(logger->thread, NULL);
+    if (join_writer(logger) != 0) {
+        error(0, 0, "the access log cannot be written: giving up what is left of it");
+        return -1;
+    }
     if (logger->dropped > 0)
         error(0, 0, "the log dropped %llu lines in all", (unsigned long long)logger->dropped);
     free_logger(logger);
+    return 0;
 }

@@ -14,7 +14,10 @@ struct logger;
  */
 int logger_start(struct logger **ret_logger, const struct access_log_options *access_log);
 
-/** Write what is left, and say how many lines were dropped. NULL is fine. */
-void logger_stop(struct logger *logger);
+/**
+ * Write what is left, and say how many lines were dropped. NULL is fine.
+ * Returns: 0, or -1: the log's reader takes nothing, and its thread still stands in a write; the process may then _exit.
+ */
+int logger_stop(struct logger *logger);
 
 #endif

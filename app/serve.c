@@ -170,7 +170,8 @@ static int bring_down(struct serve *serve)
     ol_db_close(serve->site.db);
     child_stop(&serve->external_api);
     ol_loop_destroy(serve->loop);
-    logger_stop(serve->logger);
+    if (logger_stop(serve->logger) < 0)
+        _exit(1); /* exit() would wait for the same write */
     return 0;
 }
 

@@ -3,11 +3,14 @@
  */
 #include "serve.h"
 
+#include <fcntl.h>
 #include <regex.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -99,11 +102,68 @@ static void every_line_of_the_common_log_has_its_form(void **state)
     assert_int_equal(n, 2);
 }
 
+/* ---- a log that stands still ---- */
+
+/* A pipe that nobody reads takes 64 KiB, the log's buffer 1 MiB, and these lines are 4 KB each. Returns the pipe's end. */
+static int fill_log(struct program *serve, const char *name)
+{
+    enum { REQUESTS = 400, TARGET_SIZE = 7000 };
+    char path[512], option[600], target[TARGET_SIZE + 1];
+    int  pipe_end;
+
+    snprintf(path, sizeof path, "%s/%s", serve_folder, name);
+    snprintf(option, sizeof option, "json:%s", path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    pipe_end = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(pipe_end >= 0);
+    memset(target, 'x', TARGET_SIZE);
+    target[0] = '/';
+    target[TARGET_SIZE] = '\0';
+
+    serve_start(serve, "http://127.0.0.1:9/", "--access-log", option, NULL);
+    for (int i = 0; i < REQUESTS; i++)
+        assert_int_equal(client_status(serve->address, target), 404);
+    return pipe_end;
+}
+
+static void expect_end(struct program *serve, int status, const char *last_words)
+{
+    char errors[1024];
+
+    program_signal(serve, SIGTERM);
+    program_read_all(errors, sizeof errors, serve->err);
+    if (!strstr(errors, last_words))
+        fail_msg("\"%s\" does not say \"%s\"", errors, last_words);
+    assert_int_equal(program_wait(serve), status);
+}
+
+static void a_log_that_stands_still_delays_neither_requests_nor_the_end(void **state)
+{
+    struct program serve;
+    int            pipe_end = fill_log(&serve, "pipe");
+
+    (void)state;
+    expect_end(&serve, 1, "the access log cannot be written");
+    close(pipe_end);
+}
+
+static void dropped_lines_are_counted_and_reported(void **state)
+{
+    struct program serve;
+    int            pipe_end = fill_log(&serve, "gone");
+
+    (void)state;
+    close(pipe_end); /* its writes fail now, and it catches up */
+    expect_end(&serve, 0, "lines in all");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_line_of_the_json_log_is_json),
         cmocka_unit_test(every_line_of_the_common_log_has_its_form),
+        cmocka_unit_test(a_log_that_stands_still_delays_neither_requests_nor_the_end),
+        cmocka_unit_test(dropped_lines_are_counted_and_reported),
     };
 
     return cmocka_run_group_tests(tests, serve_make_folder, serve_remove_folder);

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -229,8 +230,10 @@ static void *acceptor_main(void *arg)
     struct service *service = arg;
     int             fd;
 
-    while ((fd = accept4(service->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+    while ((fd = accept4(service->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int)); /* each send is a packet, at once */
         connection_start(service, fd);
+    }
     return NULL;
 }
 

@@ -18,7 +18,7 @@ int ol__fail_errno(int code, int sys, const char *format, ...) __attribute__((fo
 /** Note a failure that was recorded elsewhere, on the thread where it happened. Returns its code. */
 int ol__fail_with(const struct ol_error *error);
 
-/** Where this thread's failures go from now on (NULL: the thread's own slot); returns what it was before. */
-struct ol_error *ol__error_slot_set(struct ol_error *slot);
+/** Let this thread's failures go `to` this slot from now on (NULL: the thread's own); returns what it was before. */
+struct ol_error *ol__error_slot_set(struct ol_error *to);
 
 #endif

@@ -65,6 +65,7 @@ static void after_switch(struct ol__strand *self)
 #else
     (void)self;
 #endif
+    leaving = NULL;
 }
 
 void ol__strand_init_thread(struct ol__strand *strand)

@@ -13,20 +13,7 @@
 #include "base/error.h"
 #include "base/sanitize.h"
 #include "loop/fiber.h"
-
-static struct ol_loop *loop;
-
-static int create_loop(void **state)
-{
-    (void)state;
-    return ol_loop_create(&loop, NULL);
-}
-
-static int destroy_loop(void **state)
-{
-    (void)state;
-    return ol_loop_destroy(loop);
-}
+#include "loop/with_loop.h"
 
 static int start(ol_fiber_cb *run, void *arg, struct ol_scope *scope)
 {
@@ -352,8 +339,6 @@ static void a_fiber_knows_its_loop_pool_and_class(void **state)
     assert_int_equal(ol_loop_run(loop), 0);
     assert_true(is_right);
 }
-
-#define WITH_LOOP(test) cmocka_unit_test_setup_teardown(test, create_loop, destroy_loop)
 
 int main(void)
 {

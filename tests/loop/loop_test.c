@@ -13,20 +13,7 @@
 #include "loop/turn.h"
 #include "support/crew.h"
 #include "support/gate.h"
-
-static struct ol_loop *loop;
-
-static int create_loop(void **state)
-{
-    (void)state;
-    return ol_loop_create(&loop, NULL);
-}
-
-static int destroy_loop(void **state)
-{
-    (void)state;
-    return ol_loop_destroy(loop);
-}
+#include "loop/with_loop.h"
 
 /* ---- keeping the ev_loop alive ---- */
 
@@ -487,8 +474,6 @@ static void pumping_delivers_without_a_run_and_waits_for_the_first_post(void **s
     crew_join(&crew);
     gate_fini(&running);
 }
-
-#define WITH_LOOP(test) cmocka_unit_test_setup_teardown(test, create_loop, destroy_loop)
 
 int main(void)
 {

@@ -7,20 +7,7 @@
 #include <offloop/loop.h>
 #include "base/list.h"
 #include "loop/turn.h"
-
-static struct ol_loop *loop;
-
-static int create_loop(void **state)
-{
-    (void)state;
-    return ol_loop_create(&loop, NULL);
-}
-
-static int destroy_loop(void **state)
-{
-    (void)state;
-    return ol_loop_destroy(loop);
-}
+#include "loop/with_loop.h"
 
 struct counting {
     struct ol_timer  timer;
@@ -210,8 +197,6 @@ static void a_watched_descriptor_refuses_the_loops_end(void **state)
     close(fds[0]);
     close(fds[1]);
 }
-
-#define WITH_LOOP(test) cmocka_unit_test_setup_teardown(test, create_loop, destroy_loop)
 
 int main(void)
 {

@@ -20,7 +20,8 @@
 static struct gate lookups, finished;
 
 /* In the place of the C library's, also for libcurl. Thread: one of curl's own. */
-int getaddrinfo(const char *name, const char *port, const struct addrinfo *hints, struct addrinfo **ret_list)
+__attribute__((visibility("default"))) int getaddrinfo(const char *name, const char *port, const struct addrinfo *hints,
+                                                       struct addrinfo **ret_list)
 {
     static int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 

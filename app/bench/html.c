@@ -32,8 +32,8 @@ static const char page_style[] =
     ".tile b{display:block;font-size:34px;line-height:1.15;font-variant-numeric:tabular-nums}\n"
     ".tile h3{margin:0 0 4px;font-size:17px;color:var(--tone)}.tile p{margin:6px 0 0;font-size:14.5px;color:var(--soft)}\n"
     ".blocking{--tone:var(--b)}.offload{--tone:var(--o)}.async{--tone:var(--a)}\n"
-    "figure{margin:0;padding:6px}figure svg{display:block;width:100%;height:auto}\n"
-    ".table{overflow-x:auto;margin:14px 0}\n"
+    "figure{margin:0;padding:6px;max-width:680px}figure svg{display:block;width:100%;height:auto}\n"
+    ".table{overflow-x:auto;margin:14px 0}.plots .table{margin:0}\n"
     "table{border-collapse:collapse;width:100%;font-size:14.5px;font-variant-numeric:tabular-nums}\n"
     "th,td{padding:8px 12px;text-align:right;border-top:1px solid var(--line);white-space:nowrap}\n"
     "thead th{border-top:0;color:var(--soft);font-weight:600;white-space:normal;vertical-align:bottom}\n"
@@ -71,6 +71,7 @@ static void write_tiles(FILE *out, const struct report *report)
     fputs("<div class=\"tiles\">\n", out);
     for (int mode = 0; mode < MODES; mode++) {
         const struct measure *row = NULL;
+        char                  p95[LABEL_MAX], hello[LABEL_MAX];
 
         for (size_t i = 0; i < report->measures.count; i++) {
             const struct measure *other = &report->measures.rows[i];
@@ -83,9 +84,9 @@ static void write_tiles(FILE *out, const struct report *report)
             continue;
         fprintf(out,
                 "<div class=\"tile %s\"><h3>%s</h3><b>%.1f /s</b><p>%.0f clients, each waiting for the slow service: %.1f&nbsp;%% of "
-                "the ideal %.0f&nbsp;/s, p95 %.0f&nbsp;ms. Meanwhile GET /hello takes %.2f&nbsp;ms (p99).</p></div>\n",
+                "the ideal %.0f&nbsp;/s, p95 %s&nbsp;ms. Meanwhile GET /hello takes %s&nbsp;ms (p99).</p></div>\n",
                 row->mode, row->mode, row->rate, row->concurrency, row->rate / row->ideal * 100, row->ideal,
-                row->p95_ms, row->hello_p99_ms);
+                ms_text(p95, row->p95_ms), ms_text(hello, row->hello_p99_ms));
     }
     fputs("</div>\n", out);
 }
@@ -99,6 +100,13 @@ static void write_plot(FILE *out, const struct report *report, enum plot plot)
 
 /* ---- tables of loads ---- */
 
+static void write_ms(FILE *out, double ms)
+{
+    char text[LABEL_MAX];
+
+    fprintf(out, "<td>%s</td>", ms_text(text, ms));
+}
+
 static void write_load_row(FILE *out, const struct measure *row)
 {
     fprintf(out, "<tr class=\"%s\"><td>%s</td><td class=\"left name\">%s</td>", row->mode, row->call, row->mode);
@@ -111,22 +119,25 @@ static void write_load_row(FILE *out, const struct measure *row)
         fprintf(out, "<td>%.1f</td><td>%.1f&nbsp;%%</td>", row->ideal, row->rate / row->ideal * 100);
     else
         fputs("<td></td><td></td>", out);
-    fprintf(out, "<td>%.2f</td><td>%.2f</td><td>%.2f</td><td>%.0f</td><td>%.0f</td>", row->p50_ms, row->p95_ms,
-            row->p99_ms, row->cpu_us, row->requests);
-    fprintf(out, row->failed > 0 ? "<td class=\"bad\">%.0f</td></tr>\n" : "<td>%.0f</td></tr>\n", row->failed);
+    write_ms(out, row->p50_ms);
+    write_ms(out, row->p95_ms);
+    write_ms(out, row->p99_ms);
+    fprintf(out, "<td>%.0f</td><td>%.0f</td>", row->cpu_us, row->requests);
+    fprintf(out, "<td%s>%.0f</td></tr>\n", row->failed > 0 ? " class=\"bad\"" : "", row->failed);
 }
 
 static void write_loads(FILE *out, const struct report *report, const char *section, const char *clients)
 {
+    const struct measure *row;
+    size_t                at = 0;
+
     fprintf(out,
             "<div class=\"table\"><table><thead><tr><th>call</th><th class=\"left\">mode</th><th>%s</th><th>requests/s</th>"
             "<th>ideal</th><th>of ideal</th><th>p50 ms</th><th>p95 ms</th><th>p99 ms</th><th>server CPU &micro;s/request</th>"
             "<th>answered</th><th>failed</th></tr></thead><tbody>\n",
             clients);
-    for (size_t i = 0; i < report->measures.count; i++) {
-        if (strcmp(report->measures.rows[i].section, section) == 0)
-            write_load_row(out, &report->measures.rows[i]);
-    }
+    while ((row = measures_next_by_load(&report->measures, section, &at)))
+        write_load_row(out, row);
     fputs("</tbody></table></div>\n", out);
 }
 
@@ -158,30 +169,36 @@ static void write_load_sections(FILE *out, const struct report *report)
 
 /* ---- what stands beside ---- */
 
+static void write_hello_row(FILE *out, const struct measure *row, const char *call, const char *mode,
+                            const double figures[4])
+{
+    fprintf(out, "<tr class=\"%s\"><td>%s</td><td class=\"left name\">%s</td><td>%.0f</td>", mode, call, mode,
+            row->concurrency);
+    for (int i = 0; i < 3; i++)
+        write_ms(out, figures[i]);
+    fprintf(out, "<td>%.0f</td></tr>\n", figures[3]);
+}
+
 static void write_hello(FILE *out, const struct report *report)
 {
+    const struct measure *idle = measures_find(&report->measures, "idle", "-", "hello", -1, -1), *row;
+    size_t                at = 0;
+
     fputs("<h2>What everybody else sees</h2>\n<p>GET /hello, asked 100 times a second by a client of its own, during each load. It does "
           "nothing slow; only a loop that is blocked can make it wait.</p>\n<div class=\"plots\">\n",
           out);
     write_plot(out, report, PLOT_HELLO);
-    fputs("</div>\n<div class=\"table\"><table><thead><tr><th>during</th><th class=\"left\">mode</th><th>clients</th><th>p50 ms</th>"
+    fputs("<div class=\"table\"><table><thead><tr><th>during</th><th class=\"left\">mode</th><th>clients</th><th>p50 ms</th>"
           "<th>p99 ms</th><th>max ms</th><th>asked</th></tr></thead><tbody>\n",
           out);
-    for (size_t i = 0; i < report->measures.count; i++) {
-        const struct measure *row = &report->measures.rows[i];
-
-        if (strcmp(row->section, "idle") == 0)
-            fprintf(out,
-                    "<tr><td>nothing</td><td></td><td></td><td>%.2f</td><td>%.2f</td><td>%.2f</td><td>%.0f</td></tr>\n",
-                    row->p50_ms, row->p99_ms, row->max_ms, row->requests);
-        else if (row->hello_requests > 0)
-            fprintf(out,
-                    "<tr class=\"%s\"><td>%s</td><td class=\"left name\">%s</td><td>%.0f</td><td>%.2f</td><td>%.2f</td><td>%.2f</td>"
-                    "<td>%.0f</td></tr>\n",
-                    row->mode, row->call, row->mode, row->concurrency, row->hello_p50_ms, row->hello_p99_ms,
-                    row->hello_max_ms, row->hello_requests);
+    if (idle)
+        write_hello_row(out, idle, "nothing", "", (double[]){ idle->p50_ms, idle->p99_ms, idle->max_ms, idle->requests });
+    while ((row = measures_next_by_load(&report->measures, "load", &at))) {
+        if (row->hello_requests > 0)
+            write_hello_row(out, row, row->call, row->mode,
+                            (double[]){ row->hello_p50_ms, row->hello_p99_ms, row->hello_max_ms, row->hello_requests });
     }
-    fputs("</tbody></table></div>\n", out);
+    fputs("</tbody></table></div>\n</div>\n", out);
 }
 
 static void write_memory_row(FILE *out, const struct measure *row, const char *mode, double waiting)
@@ -202,7 +219,7 @@ static void write_costs(FILE *out, const struct report *report)
           out);
     write_plot(out, report, PLOT_POOL);
     write_plot(out, report, PLOT_MEMORY);
-    fputs("</div>\n<div class=\"table\"><table><thead><tr><th>mode</th><th>waiting clients</th><th>resident MB</th><th>proportional MB</th>"
+    fputs("<div class=\"table\"><table><thead><tr><th>mode</th><th>waiting clients</th><th>RSS MB</th><th>PSS MB</th>"
           "<th>threads</th></tr></thead><tbody>\n",
           out);
     if (idle)
@@ -213,7 +230,7 @@ static void write_costs(FILE *out, const struct report *report)
         if (strcmp(row->section, "memory") == 0)
             write_memory_row(out, row, row->mode, row->concurrency);
     }
-    fputs("</tbody></table></div>\n", out);
+    fputs("</tbody></table></div>\n</div>\n", out);
 }
 
 /* ---- conclusions ---- */

@@ -16,7 +16,7 @@ static void print_head(FILE *out, const struct report *report)
 
 static void print_row(FILE *out, const struct measure *row)
 {
-    char clients[32], share[32] = "", hello[32] = "";
+    char clients[32], share[32] = "", hello[LABEL_MAX] = "", p50[LABEL_MAX], p95[LABEL_MAX], p99[LABEL_MAX];
 
     if (row->planned_rate > 0)
         snprintf(clients, sizeof clients, "%.0f/s planned", row->planned_rate);
@@ -25,20 +25,19 @@ static void print_row(FILE *out, const struct measure *row)
     if (row->ideal > 0)
         snprintf(share, sizeof share, "%.1f %%", row->rate / row->ideal * 100);
     if (row->hello_requests > 0)
-        snprintf(hello, sizeof hello, "%.2f", row->hello_p99_ms);
-    fprintf(out, "| %s | %s | %s | %.1f | %s | %.2f | %.2f | %.2f | %s | %.0f | %.0f |\n", row->call, row->mode,
-            clients, row->rate, share, row->p50_ms, row->p95_ms, row->p99_ms, hello, row->cpu_us, row->failed);
+        ms_text(hello, row->hello_p99_ms);
+    fprintf(out, "| %s | %s | %s | %.1f | %s | %s | %s | %s | %s | %.0f | %.0f |\n", row->call, row->mode, clients,
+            row->rate, share, ms_text(p50, row->p50_ms), ms_text(p95, row->p95_ms), ms_text(p99, row->p99_ms), hello,
+            row->cpu_us, row->failed);
 }
 
 static void print_section(FILE *out, const struct report *report, const char *section, const char *title)
 {
-    bool is_open = false;
+    const struct measure *row;
+    bool                  is_open = false;
+    size_t                at = 0;
 
-    for (size_t i = 0; i < report->measures.count; i++) {
-        const struct measure *row = &report->measures.rows[i];
-
-        if (strcmp(row->section, section) != 0)
-            continue;
+    while ((row = measures_next_by_load(&report->measures, section, &at))) {
         if (!is_open)
             fprintf(out,
                     "\n## %s\n\n| call | mode | clients | requests/s | of ideal | p50 ms | p95 ms | p99 ms "
@@ -88,7 +87,10 @@ static void print_memory(FILE *out, const struct report *report)
         if (strcmp(row->section, "memory") != 0)
             continue;
         fprintf(out, "| %s | %.0f | ", row->mode, row->concurrency);
-        fprintf(out, row->pool_threads > 0 ? "%.0f threads" : "default", row->pool_threads);
+        if (row->pool_threads > 0)
+            fprintf(out, "%.0f threads", row->pool_threads);
+        else
+            fputs("default", out);
         fprintf(out, " | %.1f | %.1f | %.0f |\n", row->rss_kb / 1e3, row->pss_kb / 1e3, row->threads);
     }
 }
@@ -121,7 +123,10 @@ static void print_crossover(FILE *out, const struct report *report)
     fprintf(out, " |\n|---%.*s|\n", (int)(4 * n_clients),
             "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---");
     for (unsigned i = 0; i < n_calls; i++) {
-        fprintf(out, calls[i] > 0 ? "| %g ms" : "| microseconds (query)", calls[i]);
+        if (calls[i] > 0)
+            fprintf(out, "| %g ms", calls[i]);
+        else
+            fputs("| microseconds (query)", out);
         for (unsigned j = 0; j < n_clients; j++) {
             struct crossing crossing;
 

@@ -112,6 +112,42 @@ const struct measure *measures_find(const struct measures *measures, const char 
     return NULL;
 }
 
+bool measure_is_same_load(const struct measure *a, const struct measure *b)
+{
+    return strcmp(a->section, b->section) == 0 && strcmp(a->call, b->call) == 0 && is_same(a->call_ms, b->call_ms) &&
+           is_same(a->concurrency, b->concurrency) && is_same(a->planned_rate, b->planned_rate);
+}
+
+/* The first row of its load: no row before it is of the same. */
+static bool leads(const struct measures *measures, size_t i)
+{
+    for (size_t before = 0; before < i; before++) {
+        if (measure_is_same_load(&measures->rows[before], &measures->rows[i]))
+            return false;
+    }
+    return true;
+}
+
+/* `*at` is the leader's index times the number of rows, plus the index of the row after the one that was returned. */
+const struct measure *measures_next_by_load(const struct measures *measures, const char *section, size_t *at)
+{
+    size_t count = measures->count;
+
+    for (; *at < count * count; ++*at) {
+        size_t leader = *at / count, i = *at % count;
+
+        if (strcmp(measures->rows[leader].section, section) != 0 || !leads(measures, leader)) {
+            *at = (leader + 1) * count - 1; /* the loop's step leads to the next leader */
+            continue;
+        }
+        if (measure_is_same_load(&measures->rows[leader], &measures->rows[i])) {
+            ++*at;
+            return &measures->rows[i];
+        }
+    }
+    return NULL;
+}
+
 void measure_key(char key[KEY_MAX], const struct measure *measure)
 {
     int size = snprintf(key, KEY_MAX, "%s %s %s, %.0f clients", measure->section, measure->call, measure->mode,

@@ -58,6 +58,15 @@ void measures_fini(struct measures *measures);
 const struct measure *measures_find(const struct measures *measures, const char *section, const char *mode,
                                     const char *call, double concurrency, double call_ms);
 
+/** The same call by as many clients, or at the same rate, in whatever mode? */
+bool measure_is_same_load(const struct measure *a, const struct measure *b);
+
+/**
+ * Walk a section load by load, the modes of each side by side. `*at` begins with 0.
+ * Returns: the next row, or NULL at the end.
+ */
+const struct measure *measures_next_by_load(const struct measures *measures, const char *section, size_t *at);
+
 /** "sweep fetch async, 1000 clients, 500 ms": tells rows apart within a run, and finds the same row in another run. */
 void measure_key(char key[KEY_MAX], const struct measure *measure);
 

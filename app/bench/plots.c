@@ -140,11 +140,12 @@ static void draw_latency(FILE *out, const struct report *report)
 /* Each nine takes as much room as the one before; the maximum stands behind the last. */
 static double nines(double percent)
 {
-    return percent >= 100 ? 4.4 : -log10(1 - percent / 100);
+    return percent >= 100 ? 4.7 : -log10(1 - percent / 100);
 }
 
-static const struct svg_tick percent_ticks[] = { { 0, "0" },    { 0.30103, "50 %" }, { 1, "90 %" }, { 2, "99 %" },
-                                                 { 3, "99.9" }, { 4, "99.99" },      { 4.4, "max" } };
+static const struct svg_tick percent_ticks[] = {
+    { 0, "0" }, { 0.30103, "50" }, { 1, "90" }, { 2, "99" }, { 3, "99.9" }, { 4, "99.99" }, { 4.7, "max" },
+};
 
 static void draw_curves(FILE *out, const struct report *report, const char *title, const char *section, const char *call)
 {

@@ -11,6 +11,15 @@
 
 enum { FORMAT = 1 };
 
+const char *ms_text(char text[LABEL_MAX], double ms)
+{
+    if (ms >= 1000)
+        snprintf(text, LABEL_MAX, "%d,%03d", (int)(ms / 1000), (int)ms % 1000);
+    else
+        snprintf(text, LABEL_MAX, "%.*f", ms >= 100 ? 0 : ms >= 10 ? 1 : ms >= 1 ? 2 : 3, ms);
+    return text;
+}
+
 void report_note(struct report *report, const char *format, ...)
 {
     va_list args;

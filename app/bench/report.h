@@ -41,6 +41,9 @@ void environment_read(struct environment *ret_environment, const char *folder);
 /** Each field with its label, in order; false after the last. */
 bool environment_line(const struct environment *environment, unsigned i, const char **ret_label, const char **ret_text);
 
+/** Milliseconds with as many digits as mean something: "0.125", "12.3", "1,234". Returns `text`. */
+const char *ms_text(char text[LABEL_MAX], double ms);
+
 void report_note(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void report_fini(struct report *report);
 

@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { WIDTH = 420, HEIGHT = 300, LEFT = 56, RIGHT = 14, TOP = 54, BOTTOM = 46, TICKS_MAX = 24 };
+enum { WIDTH = 420, HEIGHT = 300, LEFT = 62, RIGHT = 14, TOP = 54, BOTTOM = 46, TICKS_MAX = 24 };
 enum { RANGE_LEFT = 96, RANGE_ROW = 44 };
 
 static const char *const tone_classes[] = { "b", "o", "a", "n" };

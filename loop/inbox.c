@@ -13,7 +13,8 @@
  *
  * The end. From the push on the node may have been delivered, and the loop destroyed by what it said: a poster that need not
  * wake anybody touches the inbox no more. One that must is known to the loop by the mark at the bottom of what it took,
- * and ol__inbox_fini waits until every such wake-up has been read. (ol__inbox_wake counts in the upper half.)
+ * and ol__inbox_fini waits until every such wake-up has been read. (ol__inbox_wake counts in the upper half.) The model
+ * in tests/models/ holds both, and shows what each half is for.
  *
  * Callbacks run with no lock held, at most BUDGET_COUNT of them or about BUDGET_NS a turn, so that a burst of completions
  * does not starve sockets; what is left over keeps the loop awake and comes first in the next turn.

@@ -124,7 +124,7 @@ void ol__loop_unready(struct ol__ready *ready)
 
 uint64_t ol__loop_now_ns(const struct ol_loop *loop)
 {
-    return loop->turn_ns;
+    return ol__loop_inside(loop) ? loop->turn_ns : ol_now_ns();
 }
 
 bool ol__loop_has_posts(const struct ol_loop *loop)
@@ -150,6 +150,7 @@ static void before_sleep_cb(struct ev_loop *ev, ev_prepare *watcher, int revents
     struct ol_loop *loop = watcher->data;
 
     (void)ev, (void)revents;
+    loop->turn_ns = ol_now_ns(); /* the first turn of a run has no check before it */
     run_ready(&loop->ready);
     run_ready(&loop->turn_end);
     sync_alive(loop);

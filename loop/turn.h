@@ -59,7 +59,7 @@ bool ol__loop_pump(struct ol_loop *loop, uint64_t wait_ns);
 /** Has anything been posted that is not delivered yet? Thread: loop. */
 bool ol__loop_has_posts(const struct ol_loop *loop);
 
-/** Time of the turn's start, on ol_now_ns()'s clock: cheap, and at most a turn old. */
+/** ol_now_ns() as the turn last asked for it, before or after its sleep: cheap inside the run. */
 uint64_t ol__loop_now_ns(const struct ol_loop *loop);
 
 /* ---- descriptors ---- */

@@ -450,6 +450,32 @@ static void ready_runs_before_turn_end_and_what_comes_meanwhile_in_the_next_turn
     ol__loop_unready(&late.ready); /* on no list: harmless */
 }
 
+struct clock {
+    struct ol__ready ready;
+    uint64_t         turn_ns;
+};
+
+static void note_time(struct ol__ready *ready)
+{
+    OL_CONTAINER_OF(ready, struct clock, ready)->turn_ns = ol__loop_now_ns(loop);
+}
+
+static void the_turns_time_is_no_older_than_the_run(void **state)
+{
+    struct clock clock = { .ready.cb = note_time };
+
+    (void)state;
+    for (unsigned run = 0; run < 2; run++) {
+        uint64_t before_ns = ol_now_ns();
+
+        ol__loop_ready(loop, &clock.ready);
+        assert_true(ol__loop_now_ns(loop) >= before_ns);
+        assert_int_equal(ol_loop_run(loop), 0);
+        assert_true(clock.turn_ns >= before_ns);
+        assert_true(clock.turn_ns <= ol_now_ns());
+    }
+}
+
 static void post_from_elsewhere(unsigned index, void *arg)
 {
     (void)index;
@@ -492,6 +518,7 @@ int main(void)
         cmocka_unit_test(destroy_refuses_while_something_lives),
         cmocka_unit_test(attachments_are_found_by_key_and_destroyed_last_first),
         WITH_LOOP(ready_runs_before_turn_end_and_what_comes_meanwhile_in_the_next_turn),
+        WITH_LOOP(the_turns_time_is_no_older_than_the_run),
         WITH_LOOP(pumping_delivers_without_a_run_and_waits_for_the_first_post),
     };
 

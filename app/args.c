@@ -30,7 +30,11 @@ static error_t parse_quietly(int key, char *arg, struct argp_state *state)
         state->err_stream = NULL;
         state->child_inputs[0] = parse->input;
         return 0;
-    case ARGP_KEY_ARG: error(EXIT_USAGE, 0, "unexpected argument '%s'", arg); return EINVAL;
+    case ARGP_KEY_ARG:
+        if (parse->argp->args_doc)
+            return ARGP_ERR_UNKNOWN; /* the command's own parser takes it */
+        error(EXIT_USAGE, 0, "unexpected argument '%s'", arg);
+        return EINVAL;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
@@ -39,7 +43,7 @@ void args_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
     struct parse            parse = { argp, input };
     const struct argp_child children[] = { { .argp = argp }, { 0 } };
-    const struct argp root = { .parser = parse_quietly, .args_doc = argp->args_doc, .doc = argp->doc, .children = children };
+    const struct argp root = { .parser = parse_quietly, .doc = argp->doc, .children = children };
 
     if (argp_parse(&root, argc, argv, 0, NULL, &parse) != 0)
         exit(EXIT_USAGE);

@@ -9,6 +9,7 @@
 #include <offloop/offloop.h>
 
 #include "app/command.h"
+#include "app/fetch.h"
 
 static const struct {
     const char *name;
@@ -18,6 +19,7 @@ static const struct {
 } commands[] = {
     { "serve", "offloop serve", app_serve, "serve the demonstration: every endpoint in three modes" },
     { "external-api", "offloop external-api", app_external_api, "serve the slow service that it calls" },
+    { "fetch", "offloop fetch", app_fetch, "fetch hundreds of URLs, without a server" },
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };

@@ -7,8 +7,7 @@
 #include <stddef.h>
 
 /**
- * Usable memory from `base` to `base + size`, below it a guard page. Stacks grow down, so that is where they
- * overflow.
+ * Usable memory from `base` to `base + size`, below it the guard. Stacks grow down, so that is where they overflow.
  */
 struct ol__stack {
     char  *base;

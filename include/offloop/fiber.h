@@ -4,7 +4,7 @@
  * A fiber is straight-line code that may wait: ol_fetch, ol_db_query, ol_sleep and ol_offload suspend it and the loop
  * goes on. Fibers of one loop never run at the same time, and switch only inside those calls, so they need no locks
  * among themselves. A fiber stays on the loop that started it. Its stack is small (64 KiB by default) and ends in a
- * guard page.
+ * guard of the same size.
  */
 #ifndef OFFLOOP_FIBER_H
 #define OFFLOOP_FIBER_H

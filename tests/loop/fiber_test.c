@@ -212,25 +212,46 @@ static void overflow(void *arg)
     *(unsigned *)arg = use_stack(255);
 }
 
-static void an_overflow_hits_the_guard_page(void **state)
+static void use_one_large_frame(void *arg)
+{
+    volatile char frame[96 * 1024];
+
+    frame[0] = 1; /* the end that is farthest away, and nothing between */
+    *(unsigned *)arg = (unsigned char)frame[0];
+}
+
+/* The signal that ends a process in which a fiber runs `run`, or 0. */
+static int signal_that_ends(ol_fiber_cb *run)
 {
     int   status;
     pid_t child = fork();
 
-    (void)state;
     if (child == 0) {
         unsigned sum;
 
-        signal(SIGSEGV, SIG_DFL); /* cmocka's would print a report */
-        if (start(overflow, &sum, NULL) == 0)
-            ol_loop_run(loop);
+        signal(SIGSEGV, SIG_DFL);         /* cmocka's would print a report */
+        for (unsigned i = 0; i < 16; i++) /* a new mapping lies below the last: the others are under it */
+            if (start(i == 0 ? run : end, &sum, NULL) < 0)
+                _exit(1);
+        ol_loop_run(loop);
         _exit(0);
     }
     assert_true(child > 0);
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
-    assert_true(WIFSIGNALED(status));
-    assert_int_equal(WTERMSIG(status), SIGSEGV);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static void an_overflow_hits_the_guard(void **state)
+{
+    (void)state;
+    assert_int_equal(signal_that_ends(overflow), SIGSEGV);
+}
+
+static void a_large_frame_does_not_step_over_the_guard(void **state)
+{
+    (void)state;
+    assert_int_equal(signal_that_ends(use_one_large_frame), SIGSEGV);
 }
 #endif
 
@@ -351,7 +372,8 @@ int main(void)
         WITH_LOOP(one_cancel_ends_the_waits_of_a_thousand),
         WITH_LOOP(a_stack_holds_48_kib),
 #if !OL_WITH_ASAN && !OL_WITH_TSAN
-        WITH_LOOP(an_overflow_hits_the_guard_page),
+        WITH_LOOP(an_overflow_hits_the_guard),
+        WITH_LOOP(a_large_frame_does_not_step_over_the_guard),
 #endif
         WITH_LOOP(a_finished_fibers_stack_is_used_again),
         WITH_LOOP(a_hundred_thousand_fibers_one_after_the_other),

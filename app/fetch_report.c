@@ -24,6 +24,7 @@ int fetch_report_init(struct fetch_report *report, size_t n_expected, bool json,
         .json = json,
         .body = body,
         .progress = isatty(STDERR_FILENO),
+        .same_terminal = isatty(STDERR_FILENO) && isatty(STDOUT_FILENO),
         .n_expected = n_expected,
         .begin_ns = ol_now_ns(),
         .durations_s = calloc(n_expected ? n_expected : 1, sizeof(double)),
@@ -171,7 +172,7 @@ void fetch_report_add(struct fetch_report *report, const struct fetch_item *item
     report->durations_s[report->n++] = item->duration_s;
     report->n_failed += has_failed(item);
     report->n_bytes += size;
-    if (isatty(STDOUT_FILENO))
+    if (report->same_terminal)
         clear_progress(report);
     print_answer(report, item);
     fflush(stdout); /* as it arrives, also into a pipe */

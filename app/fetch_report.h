@@ -20,8 +20,9 @@ struct fetch_item {
 
 struct fetch_report {
     /* set at init */
-    bool     json, body; /* what is printed: a line, a JSON object, or the body */
-    bool     progress;   /* standard error is a terminal */
+    bool     json, body;    /* what is printed: a line, a JSON object, or the body */
+    bool     progress;      /* standard error is a terminal */
+    bool     same_terminal; /* and standard output is one too */
     size_t   n_expected;
     uint64_t begin_ns;
 

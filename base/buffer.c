@@ -33,7 +33,7 @@ static int make_room(struct ol_buffer *buffer, size_t size)
         return 0;
     }
 
-    /* Doubled also when the front has room but less than is held: else a nearly full buffer would move for each byte. */
+    /* Doubled also when there is room at the front: else a nearly full buffer would move for each byte. */
     size_t capacity = buffer->capacity ? buffer->capacity * 2 : FIRST_CAPACITY;
     if (size > PTRDIFF_MAX / 4 || held > PTRDIFF_MAX / 4)
         return OL_ENOMEM;

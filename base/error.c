@@ -69,8 +69,8 @@ struct ol_error *ol__error_slot_set(struct ol_error *to)
 }
 
 /*
- * vsnprintf into `size` bytes with `text[size]` to spare: the byte that shows whether the cut of an over-long text would split a
- * UTF-8 sequence. Then the whole sequence goes, so that a cut text is still text.
+ * vsnprintf into `size` bytes with `text[size]` to spare: the byte that shows whether the cut of an over-long text
+ * would split a UTF-8 sequence. Then the whole sequence goes, so that a cut text is still text.
  */
 static void format_text(char *text, size_t size, const char *format, va_list ap)
 {

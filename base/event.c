@@ -5,8 +5,9 @@
 unsigned ol__event_kinds;
 
 /*
- * Read-held while callbacks run: unsubscribing (write) therefore returns only when none runs. Writers go first, or threads
- * that emit all the time would keep an unsubscriber out for ever; so a callback must not emit, as the header says.
+ * Read-held while callbacks run: unsubscribing (write) therefore returns only when none runs. Writers go first, or
+ * threads that emit all the time would keep an unsubscriber out for ever; so a callback must not emit, as the header
+ * says.
  */
 static pthread_rwlock_t      lock = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 static struct ol_subscriber *subscribers;

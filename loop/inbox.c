@@ -7,17 +7,17 @@
  * The list is a stack that posters push on and the loop takes whole (so there is no ABA), then turns round.
  *
  * The race. A post must not slip in between the loop's last look and its sleep. So both are one step on one word: the
- * loop goes to sleep by changing the empty list (NULL) into the mark `asleep`, which fails when something was posted; and
- * a poster learns from the push itself whether it pushed on that mark. If it did, it writes the eventfd; later ones find
- * its node in place of the mark and do not, so a burst writes it once. The mark stays below the nodes.
+ * loop goes to sleep by changing the empty list (NULL) into the mark `asleep`, which fails when something was posted;
+ * and a poster learns from the push itself whether it pushed on that mark. If it did, it writes the eventfd; later
+ * ones find its node in place of the mark and do not, so a burst writes it once. The mark stays below the nodes.
  *
- * The end. From the push on the node may have been delivered, and the loop destroyed by what it said: a poster that need not
- * wake anybody touches the inbox no more. One that must is known to the loop by the mark at the bottom of what it took,
- * and ol__inbox_fini waits until every such wake-up has been read. (ol__inbox_wake counts in the upper half.) The model
- * in tests/models/ holds both, and shows what each half is for.
+ * The end. From the push on the node may have been delivered, and the loop destroyed by what it said: a poster that
+ * need not wake anybody touches the inbox no more. One that must is known to the loop by the mark at the bottom of
+ * what it took, and ol__inbox_fini waits until every such wake-up has been read. (ol__inbox_wake counts in the upper
+ * half.) The model in tests/models/ holds both, and shows what each half is for.
  *
- * Callbacks run with no lock held, at most BUDGET_COUNT of them or about BUDGET_NS a turn, so that a burst of completions
- * does not starve sockets; what is left over keeps the loop awake and comes first in the next turn.
+ * Callbacks run with no lock held, at most BUDGET_COUNT of them or about BUDGET_NS a turn, so that a burst of
+ * completions does not starve sockets; what is left over keeps the loop awake and comes first in the next turn.
  */
 #include "loop/inbox.h"
 
@@ -91,7 +91,7 @@ void ol__inbox_post(struct ol__inbox *inbox, struct ol_post *post)
 
     do
         post->next = head;
-    while (!atomic_compare_exchange_weak_explicit(&inbox->head, &head, post, memory_order_release, memory_order_relaxed));
+    while (!atomic_compare_exchange_weak(&inbox->head, &head, post));
     if (head == &asleep)
         write_wake(inbox->fd, WAKE_BY_POST);
 }

@@ -25,7 +25,7 @@ int ol__inbox_init(struct ol__inbox *inbox);
 /** Waits for posters whose wake-up is still on its way. The inbox must be empty. Thread: loop. */
 void ol__inbox_fini(struct ol__inbox *inbox);
 
-/** Thread: any. Touches nothing of the inbox once the post may have been delivered, but to wake a loop that waits for it. */
+/** Thread: any. Touches the inbox after the post may have been delivered only to wake a loop that waits for that. */
 void ol__inbox_post(struct ol__inbox *inbox, struct ol_post *post);
 
 /** Make the loop look round, post or none. Thread: any; also from a signal handler. */

@@ -2,7 +2,7 @@
  * loop/turn.h: what the rooms above may ask of a loop's turn.
  *
  *     epoll -> watchers' callbacks, inbox            (libev, driven by the kernel)
- *           -> ready list: fibers, blocking handlers (ours, before the next sleep; once through what was there at its start)
+ *           -> ready list: fibers, blocking handlers (ours, before the next sleep; what is there at its start)
  *           -> turn-end list: batched hand-overs     (jobs staged during the turn go to their pools)
  *           -> "I may sleep", one more look into the inbox -> epoll
  *

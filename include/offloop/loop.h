@@ -29,7 +29,8 @@ struct ol_loop;
 OL_API int ol_loop_create(struct ol_loop **ret_loop, struct ev_loop *ev);
 
 /**
- * Detach, and free. NULL is fine. Pools, servers and fibers of the loop must be gone.
+ * Detach, and free. NULL is fine. Pools, servers and fibers of the loop must be gone, and its timers stopped. What was
+ * posted, and what is ready, is run first. An ol_loop_post whose callback has begun may still be on its way back.
  *
  * Thread:  the owner, outside ev_run.
  * Returns: 0, or OL_EBUSY (something of the loop still lives: nothing was freed).
@@ -44,7 +45,11 @@ OL_API int ol_loop_destroy(struct ol_loop *loop);
  */
 OL_API int ol_loop_run(struct ol_loop *loop);
 
-/** Make ol_loop_run return after this turn, or the next one at once. Thread: any; also from a signal handler. */
+/**
+ * Make ol_loop_run return after this turn, or the next one at once. An ev_run of the program's own goes on.
+ *
+ * Thread:  any; also from a signal handler. The loop must live until this returns.
+ */
 OL_API void ol_loop_stop(struct ol_loop *loop);
 
 /** The ev_loop below. Thread: any. */

@@ -105,24 +105,29 @@ static void check_not_gone(const struct ol_event *event, void *arg)
         atomic_fetch_add(checking->n_late, 1);
 }
 
+static void subscribe_checking(struct checking *checking, atomic_uint *n_late)
+{
+    *checking = (struct checking){ .n_late = n_late };
+    checking->subscriber = (struct ol_subscriber){ .kinds = OL_EVENT_POOL, .cb = check_not_gone, .arg = checking };
+    ol_events_subscribe(&checking->subscriber);
+}
+
 /* Never quiet: a subscriber that stays makes every emission take its turn. */
 static void no_callback_runs_after_unsubscribe_while_others_emit(void **state)
 {
-    struct crew crew;
-    atomic_uint n_late = 0;
-    unsigned    n_heard = 0;
+    struct checking stays;
+    struct crew     crew;
+    atomic_uint     n_late = 0;
+    unsigned        n_heard = 0;
 
     (void)state;
     atomic_store(&stop, false);
-    struct checking stays = { .subscriber = { .kinds = OL_EVENT_POOL, .cb = check_not_gone }, .n_late = &n_late };
-    stays.subscriber.arg = &stays;
-    ol_events_subscribe(&stays.subscriber);
+    subscribe_checking(&stays, &n_late);
     crew_start(&crew, N_EMITTERS, emit_on, NULL);
     for (unsigned i = 0; i < ROUNDS; i++) {
-        struct checking checking = { .subscriber = { .kinds = OL_EVENT_POOL, .cb = check_not_gone }, .n_late = &n_late };
+        struct checking checking;
 
-        checking.subscriber.arg = &checking;
-        ol_events_subscribe(&checking.subscriber);
+        subscribe_checking(&checking, &n_late);
         emit(OL_EVENT_POOL);
         ol_events_unsubscribe(&checking.subscriber);
         atomic_store(&checking.gone, true);

@@ -1,4 +1,4 @@
-/* The one door into a loop: nothing lost, each thread's order kept, no wake-up missed or written twice, I/O not starved. */
+/* The one door into a loop: nothing lost, each thread's order kept, no wake-up missed or doubled, no socket starved. */
 #include "support/cmocka.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Scopes end once, for the first reason, with all below them; hooks run at most once and never after they were taken back. */
+/* Scopes end once, for the first reason, with all below them; hooks run at most once, and never once taken back. */
 #include "support/cmocka.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* One-shot timers and watched descriptors. Expectations are about order and lower bounds: they hold on a slow machine too. */
+/* One-shot timers and watched descriptors. Only orders and lower bounds are expected, whatever the machine. */
 #include "support/cmocka.h"
 
 #include <sys/socket.h>

@@ -245,7 +245,7 @@ static void race_round(struct race *race, double timeout_s)
     struct ol_scope *before = ol_scope_enter(&race->scope);
     atomic_store(&race->request, QUEUED);
     ol__wait_init(&wait);
-    race->wait = &wait;
+    race->wait = &wait; /* cppcheck-suppress autoVariables */
     pthread_barrier_wait(&race->meeting);
     int rc = ol__wait_until(&wait);
     if (rc < 0) {

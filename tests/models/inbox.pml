@@ -1,9 +1,10 @@
 /*
  * inbox.pml: the inbox of loop/inbox.c, its wake-up and its end, for spin.
  *
- * Posters push, and wake the loop when they pushed on the mark `asleep`. The loop marks the empty list, sleeps until the
- * eventfd is written (or, a few times, until a socket of the program has something), takes all, and in the end waits
- * for the wake-ups on their way and closes. An `atomic` stands for one compare-and-swap or exchange on the list's head.
+ * Posters push, and wake the loop when they pushed on the mark `asleep`. The loop marks the empty list, sleeps until
+ * the eventfd is written (or, a few times, until a socket of the program has something), takes all, and in the end
+ * waits for the wake-ups on their way and closes. An `atomic` stands for one compare-and-swap or exchange on the
+ * list's head.
  *
  * Claimed: the loop never sleeps for ever while a post is there (spin: no invalid end state), and no poster touches the
  * inbox after it was closed (the assertion). run.sh proves both, and refutes each variant that leaves something out:

@@ -1,6 +1,6 @@
 #!/bin/sh
-# run.sh: check the models with spin. Each model must hold, and each of its variants, which leaves something out, must be
-# refuted: a model that cannot fail proves nothing.
+# run.sh: check the models with spin. Each model must hold, and each of its variants, which leaves something out, must
+# be refuted: a model that cannot fail proves nothing.
 
 set -eu
 cd "$(dirname "$0")"

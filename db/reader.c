@@ -39,6 +39,8 @@
 
 static void tell_pending(struct ol__reader *reader)
 {
+    atomic_fetch_add_explicit(&reader->db->n_reads, reader->n_pending,
+                              memory_order_relaxed); /* first: who is told may look */
     for (unsigned i = 0; i < reader->n_pending; i++)
         ol__wait_signal(reader->pending[i]->wait);
     reader->n_pending = 0;
@@ -206,14 +208,13 @@ static void run_batch(struct ol__reader *reader, bool is_single)
     unsigned               n;
 
     reader->batch_ns = now_ns;
+    atomic_fetch_add_explicit(&reader->db->n_read_batches, 1, memory_order_relaxed);
     atomic_store_explicit(&conn->reading_since_ns, now_ns, memory_order_relaxed);
     n = run_chunk(reader, &now_ns);
     if (is_open && !sqlite3_get_autocommit(conn->sqlite))
         ol__connection_control(conn, OL__COMMIT);
     atomic_store_explicit(&conn->reading_since_ns, 0, memory_order_relaxed);
     tell_pending(reader);
-    atomic_fetch_add_explicit(&reader->db->n_reads, n, memory_order_relaxed);
-    atomic_fetch_add_explicit(&reader->db->n_read_batches, 1, memory_order_relaxed);
 
     pthread_mutex_lock(&readers->lock);
     if (n > 0)
@@ -226,7 +227,6 @@ void ol__read_query_alone(struct ol__reader *reader, struct ol__read *read)
 {
     run_query(reader, read, ol_now_ns(), 0);
     tell_pending(reader);
-    atomic_fetch_add_explicit(&reader->db->n_reads, 1, memory_order_relaxed);
 }
 
 static void run_alone(struct ol__reader *reader, struct ol__read *read)
@@ -314,13 +314,18 @@ static void *reader_main(void *arg)
 
 int ol__reader_start(struct ol__reader *reader)
 {
-    char name[16];
-    int  err;
+    struct ol__readers *readers = &reader->db->readers;
+    char                name[16];
+    int                 err;
 
     reader->conn->on_slow = on_slow;
     reader->conn->on_slow_arg = reader;
     snprintf(name, sizeof name, "ol-db-r%u", reader->number % 1000);
+    pthread_mutex_lock(&readers->lock);
     err = ol__db_thread_start(&reader->thread, name, reader_main, reader);
+    if (err == 0)
+        ol__reader_set_mode_locked(reader, OL__READER_SHORT); /* it looks for work as soon as it gets the lock */
+    pthread_mutex_unlock(&readers->lock);
     reader->is_started = err == 0;
     return err;
 }

@@ -124,7 +124,8 @@ void program_start_server(struct program *program, const struct program_setup *s
         }
     } while (strncmp(line, prefix, sizeof prefix - 1) != 0);
     line[strcspn(line + sizeof prefix - 1, "/") + sizeof prefix - 1] = '\0';
-    snprintf(program->address, sizeof program->address, "%s", line + sizeof prefix - 1);
+    snprintf(program->address, sizeof program->address, "%.*s", (int)sizeof program->address - 1,
+             line + sizeof prefix - 1);
 }
 
 /* ---- reading ---- */

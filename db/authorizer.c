@@ -5,6 +5,7 @@
  * attaches: transactions are the writer's own, since many callers' statements share one. PRAGMAs only from a list of those that
  * read. Migrations may do what they like but end the transaction that they run in. Each refusal has a sentence that names the cause.
  */
+#include <string.h>
 #include <strings.h>
 
 #include "db/connection.h"
@@ -38,9 +39,16 @@ static bool pragma_reads(const char *name, const char *argument)
     return false;
 }
 
-static const char *authorize_reader(int action)
+/* Connecting a virtual table, pragma_x() among them, asks for UPDATE of the schema table though it writes nothing; a real one fails anyhow. */
+static bool is_schema_table(const char *name)
+{
+    return name && (strcmp(name, "sqlite_master") == 0 || strcmp(name, "sqlite_temp_master") == 0);
+}
+
+static const char *authorize_reader(int action, const char *table)
 {
     switch (action) {
+    case SQLITE_UPDATE: return is_schema_table(table) ? NULL : no_writes;
     case SQLITE_SELECT:
     case SQLITE_READ:
     case SQLITE_FUNCTION:
@@ -59,6 +67,6 @@ const char *ol__authorize(const struct ol__connection *conn, int action, const c
     case SQLITE_ATTACH:
     case SQLITE_DETACH: return no_attach;
     case SQLITE_PRAGMA: return conn->author == OL__BY_MIGRATION || pragma_reads(first, second) ? NULL : no_pragma;
-    default: return conn->role == OL__READS ? authorize_reader(action) : NULL;
+    default: return conn->role == OL__READS ? authorize_reader(action, first) : NULL;
     }
 }

@@ -254,6 +254,7 @@ static void refusals(void *arg)
     refuse("DELETE FROM t", OL_EINVAL, "ol_db_exec");
     refuse("DROP TABLE t", OL_EINVAL, "ol_db_exec");
     refuse("CREATE TEMP TABLE y (a)", OL_EINVAL, "ol_db_exec");
+    refuse("UPDATE sqlite_schema SET sql = ''", OL_EINVAL, NULL);
     refuse("BEGIN", OL_EINVAL, "ol_db_transaction");
     refuse("ATTACH ':memory:' AS m", OL_EINVAL, "ATTACH");
     refuse("PRAGMA query_only = 0", OL_EINVAL, "PRAGMA");
@@ -289,6 +290,8 @@ static void what_only_reads_is_let_through(void **state)
     assert_int_equal(query_int(db, "SELECT 7; -- a comment, and no second statement"), 7);
     assert_int_equal(query_int(db, "/* before */ SELECT 8 ;;  "), 8);
     assert_int_equal(query_int(db, "PRAGMA user_version"), 1);
+    assert_int_equal(query_int(db, "SELECT count(*) FROM pragma_table_info('t')"), 2);
+    assert_int_equal(query_int(db, "SELECT sum(value) FROM json_each('[1, 2, 3]')"), 6);
 }
 
 static void a_result_beyond_its_limit_is_refused(void **state)

@@ -129,10 +129,12 @@ static void fit(struct scale *x, struct scale *y, const struct svg_plot *plot)
         y->min = plot->y_min;
         y->max = plot->y_max;
     }
-    if (x->max < x->min) { /* not one point */
+    for (size_t i = 0; i < plot->n_x_ticks; i++)
+        stretch(x, plot->x_ticks[i].at);
+    if (x->max < x->min) /* not one point */
         stretch(x, 1);
+    if (y->max < y->min)
         stretch(y, 1);
-    }
 }
 
 /* ---- ink ---- */

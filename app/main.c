@@ -8,6 +8,7 @@
 
 #include <offloop/offloop.h>
 
+#include "app/bench.h"
 #include "app/command.h"
 #include "app/fetch.h"
 
@@ -19,6 +20,7 @@ static const struct {
 } commands[] = {
     { "serve", "offloop serve", app_serve, "serve the demonstration: every endpoint in three modes" },
     { "external-api", "offloop external-api", app_external_api, "serve the slow service that it calls" },
+    { "bench", "offloop bench", app_bench, "measure the three modes side by side" },
     { "fetch", "offloop fetch", app_fetch, "fetch hundreds of URLs, without a server" },
 };
 

@@ -12,7 +12,8 @@
 #include "support/crew.h"
 #include "support/gate.h"
 
-static atomic_uint n_writes;
+static atomic_uint  n_writes;
+static struct gate *before_write; /* NULL: write at once */
 
 ssize_t __real_write(int fd, const void *data, size_t size);
 ssize_t __wrap_write(int fd, const void *data, size_t size);
@@ -21,6 +22,8 @@ ssize_t __wrap_write(int fd, const void *data, size_t size)
 {
     if (size == sizeof(uint64_t))
         atomic_fetch_add(&n_writes, 1);
+    if (before_write)
+        gate_wait(before_write);
     return __real_write(fd, data, size);
 }
 
@@ -125,6 +128,45 @@ static void only_the_first_post_to_a_sleeping_loop_writes_the_eventfd(void **sta
     assert_int_equal(n_writes, 1); /* awake again without a post */
     ol__inbox_deliver(&inbox, ol_now_ns());
     ol__inbox_fini(&inbox);
+}
+
+struct late_poster {
+    struct ol__inbox inbox;
+    struct ol_post   post;
+};
+
+static void post_late(unsigned index, void *arg)
+{
+    struct late_poster *late = arg;
+
+    (void)index;
+    ol__inbox_post(&late->inbox, &late->post);
+}
+
+/* Delivered, because something else woke the loop, while the poster stands before its write: the eventfd must stay. */
+static void a_wake_up_on_its_way_is_waited_for_at_the_end(void **state)
+{
+    struct late_poster late = { .post.cb = count_delivery };
+    struct gate        gate;
+    struct crew        crew;
+
+    (void)state;
+    n_delivered = 0;
+    gate_init(&gate, "the poster is about to write");
+    before_write = &gate;
+    assert_int_equal(ol__inbox_init(&late.inbox), 0);
+    assert_true(ol__inbox_may_sleep(&late.inbox));
+    crew_start(&crew, 1, post_late, &late);
+    gate_wait_for_n(&gate, 1);
+    ol__inbox_awake(&late.inbox);
+    assert_int_equal(ol__inbox_deliver(&late.inbox, ol_now_ns()), 1);
+    assert_int_equal(late.inbox.n_on_way, 1);
+    gate_open(&gate);
+    ol__inbox_fini(&late.inbox);
+    assert_int_equal(late.inbox.n_on_way, 0);
+    crew_join(&crew);
+    before_write = NULL;
+    gate_fini(&gate);
 }
 
 struct player {
@@ -339,6 +381,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(posts_of_many_threads_all_arrive_and_each_threads_in_order),
         cmocka_unit_test(only_the_first_post_to_a_sleeping_loop_writes_the_eventfd),
+        cmocka_unit_test(a_wake_up_on_its_way_is_waited_for_at_the_end),
         cmocka_unit_test(no_wake_up_is_lost_between_two_loops_on_two_threads),
         cmocka_unit_test(a_loop_may_go_as_soon_as_the_last_post_has_arrived),
         cmocka_unit_test(a_burst_of_posts_does_not_starve_a_socket),

@@ -145,6 +145,47 @@ static void a_watched_deadline_costs_a_fiber_no_timer(void **state)
     ol_scope_fini(&scope);
 }
 
+/* ---- two wake-ups at once ---- */
+
+static void signal_and_end_in_the_next_turn(void *arg)
+{
+    struct errand *errand = arg;
+
+    while (!errand->wait)
+        ol_fiber_yield();
+    ol__wait_signal(errand->wait);
+    ol_fiber_yield(); /* this fiber is ready before the signal makes the other one so: it ends the scope in between */
+    ol_scope_end(errand->scope, OL_ECANCELED);
+}
+
+static void wait_for_both(void *arg)
+{
+    struct errand  *errand = arg;
+    struct ol__wait wait;
+
+    ol__wait_init(&wait);
+    if (ol_fiber_start(wait.loop, &(struct ol_fiber_config){ .run = signal_and_end_in_the_next_turn, .arg = errand }) < 0)
+        return;
+    errand->wait = &wait;
+    errand->rc = ol__wait_until(&wait);
+    bool end_was_on_its_way = wait.hook_fired && !wait.end_delivered;
+    ol__wait_fini(&wait);
+    errand->is_right = end_was_on_its_way && wait.end_delivered;
+}
+
+static void a_fibers_wait_is_not_over_before_the_scopes_wake_up_has_arrived(void **state)
+{
+    struct ol_scope scope;
+    struct errand   errand = { .rc = 1, .scope = &scope };
+
+    (void)state;
+    assert_int_equal(ol_scope_init(&scope, NULL, 0), 0);
+    run_at(AT_FIBER, wait_for_both, &errand, &scope);
+    assert_int_equal(errand.rc, 0);
+    assert_true(errand.is_right);
+    ol_scope_fini(&scope);
+}
+
 /* ---- what runs elsewhere is waited for ---- */
 
 static void wait_for_what_runs(void *arg)
@@ -295,6 +336,7 @@ int main(void)
         cmocka_unit_test(a_limit_of_its_own_ends_the_wait_and_not_the_scope),
         cmocka_unit_test(a_deadline_that_nobody_watches_wakes_the_waiter_and_ends_the_scope),
         cmocka_unit_test(a_watched_deadline_costs_a_fiber_no_timer),
+        cmocka_unit_test(a_fibers_wait_is_not_over_before_the_scopes_wake_up_has_arrived),
         cmocka_unit_test(an_uninterrupted_wait_ends_only_with_the_signal),
         cmocka_unit_test(signal_end_and_deadline_race_and_each_round_has_one_outcome),
     };

@@ -1,8 +1,8 @@
 /*
  * bench.c: `offloop bench`: measure, or take an earlier run, and make of it what was asked for.
  *
- * Files that were asked for are opened before anything is measured: half an hour must not end in "no such directory". The
- * tables go to standard output. With --compare the status tells whether a figure fell.
+ * Files that were asked for are opened before anything is measured: half an hour must not end in "no such directory".
+ * The tables go to standard output. With --compare the status tells whether a figure fell.
  */
 #include "app/bench.h"
 
@@ -73,7 +73,8 @@ static int bench_url(const struct bench_options *options)
     if (rc < 0)
         error(0, 0, "the load failed: %s", ol_strerror(rc));
     else
-        printf("{\"rate\": %.3f, \"requests\": %zu, \"failed\": %llu, \"seconds\": %.3f, \"mean_ms\": %.3f, \"p50_ms\": %.3f, "
+        printf("{\"rate\": %.3f, \"requests\": %zu, \"failed\": %llu, \"seconds\": %.3f, \"mean_ms\": %.3f, "
+               "\"p50_ms\": %.3f, "
                "\"p95_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f}\n",
                load_rate(&result), latency->count, (unsigned long long)(result.failed + result.dropped), result.seconds,
                samples_mean_ns(latency) / 1e6, (double)samples_percentile_ns(latency, 50) / 1e6,

@@ -1,9 +1,10 @@
 /*
  * compare.c: this run beside an earlier one.
  *
- * Rows are matched by what was measured (measure_key), never by their place. Two figures of each are judged: the rate, and the
- * median latency, turned so that smaller is worse in both. Tails and memory are left alone: from one run to the next they
- * move more than any tolerance that would still find something. So is the client's own row, which is no figure of the server's.
+ * Rows are matched by what was measured (measure_key), never by their place. Two figures of each are judged: the
+ * rate, and the median latency, turned so that smaller is worse in both. Tails and memory are left alone: from one
+ * run to the next they move more than any tolerance that would still find something. So is the client's own row,
+ * which is no figure of the server's.
  */
 #include "app/bench/compare.h"
 
@@ -63,9 +64,9 @@ static void warn_of_differences(FILE *out, const struct report *old_report, cons
     }
 }
 
-int compare_reports(FILE *out, const struct report *old_report, const struct report *new_report, double tolerance_percent)
+int compare_reports(FILE *out, const struct report *old_report, const struct report *new_report, double percent)
 {
-    struct comparison comparison = { .out = out, .tolerance = tolerance_percent / 100 };
+    struct comparison comparison = { .out = out, .tolerance = percent / 100 };
     size_t            n_old = old_report->measures.count, n_new = new_report->measures.count;
 
     fprintf(out, "\n## Compared with the run of %s\n\n", old_report->started);
@@ -81,6 +82,6 @@ int compare_reports(FILE *out, const struct report *old_report, const struct rep
             judge_row(&comparison, key, old_row, row);
     }
     fprintf(out, "\n%d rows in both (of %zu then and %zu now): %d figures fall by more than %g %%, %d rise.\n",
-            comparison.n_rows, n_old, n_new, comparison.n_falls, tolerance_percent, comparison.n_rises);
+            comparison.n_rows, n_old, n_new, comparison.n_falls, percent, comparison.n_rises);
     return comparison.n_rows == 0 ? -1 : comparison.n_falls;
 }

@@ -1,8 +1,8 @@
 /*
  * findings.c: what the figures say.
  *
- * Nothing here is known beforehand: each sentence is made from rows of the run, says which way it went, and is left out when the
- * rows are missing. So a report cannot praise what its own tables deny.
+ * Nothing here is known beforehand: each sentence is made from rows of the run, says which way it went, and is left
+ * out when the rows are missing. So a report cannot praise what its own tables deny.
  */
 #include "app/bench/findings.h"
 
@@ -65,7 +65,9 @@ static void add_hello_goal(struct goals *goals, const struct report *report, con
     for (size_t i = 0; i < report->measures.count; i++) {
         const struct measure *row = &report->measures.rows[i];
 
-        if (strcmp(row->mode, mode) == 0 && row->hello_requests > 0 && (!worst || row->hello_p99_ms > worst->hello_p99_ms))
+        if (strcmp(row->mode, mode) != 0 || row->hello_requests <= 0)
+            continue;
+        if (!worst || row->hello_p99_ms > worst->hello_p99_ms)
             worst = row;
     }
     if (idle && worst && idle->p99_ms > 0) {
@@ -84,7 +86,9 @@ unsigned find_goals(struct goal list[GOALS_MAX], const struct report *report)
     for (size_t i = 0; i < report->measures.count; i++) {
         const struct measure *row = &report->measures.rows[i];
 
-        if (strcmp(row->section, "load") == 0 || (strcmp(row->section, "sweep") == 0 && strcmp(row->mode, "async") == 0))
+        bool is_async = strcmp(row->mode, "async") == 0;
+
+        if (strcmp(row->section, "load") == 0 || (is_async && strcmp(row->section, "sweep") == 0))
             add_load_goal(&goals, row);
     }
     add_hello_goal(&goals, report, "offload");
@@ -132,7 +136,8 @@ static unsigned keep_in_order(double list[16], unsigned count, double value)
     return count + 1;
 }
 
-static unsigned crossing_values(double list[16], const struct report *report, double (*value_of)(const struct measure *))
+static unsigned crossing_values(double list[16], const struct report *report,
+                                double (*value_of)(const struct measure *row))
 {
     unsigned count = 0;
 
@@ -214,7 +219,8 @@ static void say_where_offload_ends(struct text *text, const struct report *repor
     if (!async)
         return;
     say(text,
-        "%.0f clients that wait for the slow service: offload serves %.0f requests/s, as many as its threads can wait for "
+        "%.0f clients that wait for the slow service: offload serves %.0f requests/s, as many as its threads can "
+        "wait for "
         "at once, and async %.0f, %.1f times as many. %s",
         offload->concurrency, offload->rate, async->rate, async->rate / offload->rate,
         async->rate > 1.1 * offload->rate ? "Here offload loses: each call that waits holds a thread."
@@ -247,7 +253,8 @@ static void say_what_hello_saw(struct text *text, const struct report *report)
             return;
     }
     say(text,
-        "While 20 clients wait for the slow service, GET /hello takes (p99) %.0f ms beside blocking, %.2f beside offload and %.2f "
+        "While 20 clients wait for the slow service, GET /hello takes (p99) %.0f ms beside blocking, %.2f beside "
+        "offload and %.2f "
         "beside async; alone it takes %.2f.",
         rows[0]->hello_p99_ms, rows[1]->hello_p99_ms, rows[2]->hello_p99_ms, idle->p99_ms);
 }
@@ -258,7 +265,8 @@ static void say_what_bounds_the_client(struct text *text, const struct report *r
 
     if (client)
         say(text,
-            "Our own client can ask for about %.0f answers/s on this machine. Rates near that are the client's and not the "
+            "Our own client can ask for about %.0f answers/s on this machine. Rates near that are the client's and "
+            "not the "
             "server's: there, look at the processor time by request, which the server's own clock tells.",
             client->rate);
 }

@@ -1,8 +1,9 @@
 /*
  * html.c: the report: one file that needs no other and no network.
  *
- * Style and plots are inside; the figures are, too, as JSON in a script element that no script reads: they are for whoever
- * wants to check. Light or dark is the reader's choice (prefers-color-scheme); the columns are as many as fit.
+ * Style and plots are inside; the figures are, too, as JSON in a script element that no script reads: they are for
+ * whoever wants to check. Light or dark is the reader's choice (prefers-color-scheme); the columns are as many as
+ * fit.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,8 @@
 static const char page_style[] =
     ":root{color-scheme:light dark;--page:#f4f5f7;--paper:#ffffff;--ink:#1c2330;--soft:#5b6472;--line:#dfe3e9;"
     "--b:#c2500a;--o:#0b6cb8;--a:#00805f;--good:#00805f;--bad:#b3261e;--tint:#eef2f7}\n"
-    "@media (prefers-color-scheme:dark){:root{--page:#0f1217;--paper:#171b22;--ink:#e8ebf0;--soft:#a3abb8;--line:#2f3642;"
+    "@media (prefers-color-scheme:dark){:root{--page:#0f1217;--paper:#171b22;--ink:#e8ebf0;--soft:#a3abb8;"
+    "--line:#2f3642;"
     "--b:#ff9a52;--o:#62b6ff;--a:#3fd2a8;--good:#3fd2a8;--bad:#ff8a80;--tint:#1f2530}}\n"
     "*{box-sizing:border-box}\n"
     "body{margin:0;background:var(--page);color:var(--ink);font:16px/1.55 system-ui,-apple-system,'Segoe UI',Roboto,"
@@ -30,7 +32,8 @@ static const char page_style[] =
     ".tile,figure,.table{background:var(--paper);border:1px solid var(--line);border-radius:10px}\n"
     ".tile{padding:16px 18px;border-top:4px solid var(--tone)}\n"
     ".tile b{display:block;font-size:34px;line-height:1.15;font-variant-numeric:tabular-nums}\n"
-    ".tile h3{margin:0 0 4px;font-size:17px;color:var(--tone)}.tile p{margin:6px 0 0;font-size:14.5px;color:var(--soft)}\n"
+    ".tile h3{margin:0 0 4px;font-size:17px;color:var(--tone)}.tile p{margin:6px 0 "
+    "0;font-size:14.5px;color:var(--soft)}\n"
     ".blocking{--tone:var(--b)}.offload{--tone:var(--o)}.async{--tone:var(--a)}\n"
     "figure{margin:0;padding:6px;max-width:680px}figure svg{display:block;width:100%;height:auto}\n"
     ".table{overflow-x:auto;margin:14px 0}.plots .table{margin:0}\n"
@@ -38,11 +41,13 @@ static const char page_style[] =
     "th,td{padding:8px 12px;text-align:right;border-top:1px solid var(--line);white-space:nowrap}\n"
     "thead th{border-top:0;color:var(--soft);font-weight:600;white-space:normal;vertical-align:bottom}\n"
     "th:first-child,td:first-child,.left{text-align:left}td.wide{white-space:normal;min-width:230px}\n"
-    ".name{font-weight:600;color:var(--tone)}.good{color:var(--good);font-weight:600}.bad{color:var(--bad);font-weight:600}\n"
+    ".name{font-weight:600;color:var(--tone)}.good{color:var(--good);font-weight:600}"
+    ".bad{color:var(--bad);font-weight:600}\n"
     ".cell{text-align:left;min-width:118px}.cell span{display:block;font-weight:600;color:var(--tone)}\n"
     ".cell small{color:var(--soft)}.cell.any span{color:var(--ink)}\n"
     "ul{padding-left:20px;max-width:84ch}li{margin:8px 0}\n"
-    "dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;margin:14px 0}dt{color:var(--soft)}dd{margin:0}\n"
+    "dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;margin:14px "
+    "0}dt{color:var(--soft)}dd{margin:0}\n"
     "@media (max-width:480px){th,td{padding:7px 9px}dl{grid-template-columns:1fr}dd{margin-bottom:8px}"
     ".tile b{font-size:30px}}\n";
 
@@ -55,7 +60,8 @@ static void begin_page(FILE *out, const struct report *report)
     fputs(page_style, out);
     fputs("</style>\n</head>\n<body>\n<main>\n<h1>Three ways to wait</h1>\n", out);
     fprintf(out,
-            "<p>The same handlers, served by offloop in three modes: <em>blocking</em> on the loop, <em>offload</em> on a thread "
+            "<p>The same handlers, served by offloop in three modes: <em>blocking</em> on the loop, <em>offload</em> "
+            "on a thread "
             "of a pool, <em>async</em> in a fiber. A slow service answers after %.0f&nbsp;ms.</p>\n"
             "<p class=\"soft\">Run &ldquo;%s&rdquo; of ",
             report->delay_s * 1e3, report->plan);
@@ -83,7 +89,8 @@ static void write_tiles(FILE *out, const struct report *report)
         if (!row)
             continue;
         fprintf(out,
-                "<div class=\"tile %s\"><h3>%s</h3><b>%.1f /s</b><p>%.0f clients, each waiting for the slow service: %.1f&nbsp;%% of "
+                "<div class=\"tile %s\"><h3>%s</h3><b>%.1f /s</b><p>%.0f clients, each waiting for the slow service: "
+                "%.1f&nbsp;%% of "
                 "the ideal %.0f&nbsp;/s, p95 %s&nbsp;ms. Meanwhile GET /hello takes %s&nbsp;ms (p99).</p></div>\n",
                 row->mode, row->mode, row->rate, row->concurrency, row->rate / row->ideal * 100, row->ideal,
                 ms_text(p95, row->p95_ms), ms_text(hello, row->hello_p99_ms));
@@ -132,8 +139,10 @@ static void write_loads(FILE *out, const struct report *report, const char *sect
     size_t                at = 0;
 
     fprintf(out,
-            "<div class=\"table\"><table><thead><tr><th>call</th><th class=\"left\">mode</th><th>%s</th><th>requests/s</th>"
-            "<th>ideal</th><th>of ideal</th><th>p50 ms</th><th>p95 ms</th><th>p99 ms</th><th>server CPU &micro;s/request</th>"
+            "<div class=\"table\"><table><thead><tr><th>call</th><th "
+            "class=\"left\">mode</th><th>%s</th><th>requests/s</th>"
+            "<th>ideal</th><th>of ideal</th><th>p50 ms</th><th>p95 ms</th><th>p99 ms</th><th>server CPU "
+            "&micro;s/request</th>"
             "<th>answered</th><th>failed</th></tr></thead><tbody>\n",
             clients);
     while ((row = measures_next_by_load(&report->measures, section, &at)))
@@ -143,25 +152,30 @@ static void write_loads(FILE *out, const struct report *report, const char *sect
 
 static void write_load_sections(FILE *out, const struct report *report)
 {
-    fputs("<h2>Against the ideal</h2>\n<p>Each client asks again as soon as it was answered. While nobody stands in another's "
+    fputs("<h2>Against the ideal</h2>\n<p>Each client asks again as soon as it was answered. While nobody stands in "
+          "another's "
           "way, the rate is the number of clients divided by what the call takes.</p>\n",
           out);
     write_loads(out, report, "load", "clients");
-    fputs("<h2>From one client to many</h2>\n<p>A blocked loop serves one request at a time, whoever asks. A pool serves as many as it "
+    fputs("<h2>From one client to many</h2>\n<p>A blocked loop serves one request at a time, whoever asks. A pool "
+          "serves as many as it "
           "has threads. Fibers end where the processor does.</p>\n<div class=\"plots\">\n",
           out);
     write_plot(out, report, PLOT_RATE);
     write_plot(out, report, PLOT_LATENCY);
     fputs("</div>\n", out);
     write_loads(out, report, "sweep", "clients");
-    fputs("<h2>How late is late</h2>\n<p>A mean hides the slowest answers; here is every percentile, each further nine as wide as the "
+    fputs("<h2>How late is late</h2>\n<p>A mean hides the slowest answers; here is every percentile, each further "
+          "nine as wide as the "
           "last.</p>\n<div class=\"plots\">\n",
           out);
     write_plot(out, report, PLOT_FETCH_CURVE);
     write_plot(out, report, PLOT_QUERY_CURVE);
     write_plot(out, report, PLOT_OPEN_CURVE);
-    fputs("</div>\n<h2>At a fixed rate</h2>\n<p>Clients that wait for an answer before they ask again spare a server that stands still: "
-          "the questions that would have come are never asked, and never counted (<em>coordinated omission</em>). Here requests start by "
+    fputs("</div>\n<h2>At a fixed rate</h2>\n<p>Clients that wait for an answer before they ask again spare a server "
+          "that stands still: "
+          "the questions that would have come are never asked, and never counted (<em>coordinated omission</em>). "
+          "Here requests start by "
           "the clock, and each latency counts from the planned start.</p>\n",
           out);
     write_loads(out, report, "open", "planned");
@@ -184,11 +198,13 @@ static void write_hello(FILE *out, const struct report *report)
     const struct measure *idle = measures_find(&report->measures, "idle", "-", "hello", -1, -1), *row;
     size_t                at = 0;
 
-    fputs("<h2>What everybody else sees</h2>\n<p>GET /hello, asked 100 times a second by a client of its own, during each load. It does "
+    fputs("<h2>What everybody else sees</h2>\n<p>GET /hello, asked 100 times a second by a client of its own, during "
+          "each load. It does "
           "nothing slow; only a loop that is blocked can make it wait.</p>\n<div class=\"plots\">\n",
           out);
     write_plot(out, report, PLOT_HELLO);
-    fputs("<div class=\"table\"><table><thead><tr><th>during</th><th class=\"left\">mode</th><th>clients</th><th>p50 ms</th>"
+    fputs("<div class=\"table\"><table><thead><tr><th>during</th><th class=\"left\">mode</th><th>clients</th><th>p50 "
+          "ms</th>"
           "<th>p99 ms</th><th>max ms</th><th>asked</th></tr></thead><tbody>\n",
           out);
     if (idle)
@@ -213,8 +229,10 @@ static void write_costs(FILE *out, const struct report *report)
 {
     const struct measure *idle = measures_find(&report->measures, "idle", "-", "hello", -1, -1);
 
-    fputs("<h2>Threads and memory</h2>\n<p>Calls that sleep, against the number of pool threads (from 2 threads on one is kept for short "
-          "queries, from 16 on two); and what it costs to let many clients wait at once. Beside a blocked loop they wait in the kernel, "
+    fputs("<h2>Threads and memory</h2>\n<p>Calls that sleep, against the number of pool threads (from 2 threads on "
+          "one is kept for short "
+          "queries, from 16 on two); and what it costs to let many clients wait at once. Beside a blocked loop they "
+          "wait in the kernel, "
           "unheard.</p>\n<div class=\"plots\">\n",
           out);
     write_plot(out, report, PLOT_POOL);
@@ -262,8 +280,10 @@ static void write_crossover(FILE *out, const struct report *report)
     double   calls[16], clients[16];
     unsigned n_calls = crossing_calls(calls, report), n_clients = crossing_clients(clients, report);
 
-    fputs("<h2>Which mode to choose</h2>\n<p>How long the call takes, against how many clients ask at once. Named are the modes within "
-          "a tenth of the best rate; below stand the rates of blocking, offload and async. Where any mode will do, remember what "
+    fputs("<h2>Which mode to choose</h2>\n<p>How long the call takes, against how many clients ask at once. Named "
+          "are the modes within "
+          "a tenth of the best rate; below stand the rates of blocking, offload and async. Where any mode will do, "
+          "remember what "
           "blocking does to everybody else.</p>\n<div class=\"table\"><table><thead><tr><th>call takes</th>",
           out);
     for (unsigned j = 0; j < n_clients; j++)
@@ -311,7 +331,8 @@ static void write_goals(FILE *out, const struct report *report)
     struct goal goals[GOALS_MAX];
     unsigned    count = find_goals(goals, report);
 
-    fputs("<h2>Goals</h2>\n<div class=\"table\"><table><thead><tr><th>goal</th><th>wanted</th><th>measured</th><th>ratio</th>"
+    fputs("<h2>Goals</h2>\n<div "
+          "class=\"table\"><table><thead><tr><th>goal</th><th>wanted</th><th>measured</th><th>ratio</th>"
           "<th class=\"left\"></th></tr></thead><tbody>\n",
           out);
     for (unsigned i = 0; i < count; i++) {
@@ -328,8 +349,10 @@ static void write_environment(FILE *out, const struct report *report)
 {
     const char *label, *text;
 
-    fputs("<h2>Where and how</h2>\n<p>Server, slow service and clients are processes of one machine and share its processors. The clients "
-          "are offloop&rsquo;s own: fibers that call ol_fetch. Figures of one machine tell ratios, not what another machine will "
+    fputs("<h2>Where and how</h2>\n<p>Server, slow service and clients are processes of one machine and share its "
+          "processors. The clients "
+          "are offloop&rsquo;s own: fibers that call ol_fetch. Figures of one machine tell ratios, not what another "
+          "machine will "
           "do.</p>\n<dl>\n",
           out);
     for (unsigned i = 0; environment_line(&report->environment, i, &label, &text); i++) {

@@ -1,12 +1,13 @@
 /*
  * load.c: clients made of fibers.
  *
- * A closed loop is `concurrency` fibers that live as long as the load. An open loop is one fiber that keeps the timetable and
- * starts a fiber for each request. Fibers of one loop never run at the same time, so nothing here is locked. A load that is
- * cut is a scope with a deadline: what is under way at its end comes back with the scope's reason.
+ * A closed loop is `concurrency` fibers that live as long as the load. An open loop is one fiber that keeps the
+ * timetable and starts a fiber for each request. Fibers of one loop never run at the same time, so nothing here is
+ * locked. A load that is cut is a scope with a deadline: what is under way at its end comes back with the scope's
+ * reason.
  *
- * The rate is answers by the time from the first start to the *last answer*, so a load of a few long calls is not charged for the
- * idle rest of its window.
+ * The rate is answers by the time from the first start to the *last answer*, so a load of a few long calls is not
+ * charged for the idle rest of its window.
  */
 #include "app/bench/load.h"
 

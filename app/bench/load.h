@@ -1,10 +1,11 @@
 /*
  * bench/load.h: the load generator: clients made of fibers and ol_fetch, on a loop of their own.
  *
- * Closed loop: `concurrency` clients, each of which sends its next request when its last one was answered. A server that
- * stands still is then asked nothing, so its worst moments are counted once for each client instead of once for each
- * request that would have come: Tene calls this coordinated omission. Open loop: requests start at a fixed rate whatever
- * the server does, and each latency counts from the *planned* start, so a request that could only be sent late is late.
+ * Closed loop: `concurrency` clients, each of which sends its next request when its last one was answered. A server
+ * that stands still is then asked nothing, so its worst moments are counted once for each client instead of once for
+ * each request that would have come: Tene calls this coordinated omission. Open loop: requests start at a fixed rate
+ * whatever the server does, and each latency counts from the *planned* start, so a request that could only be sent
+ * late is late.
  */
 #ifndef APP_BENCH_LOAD_H
 #define APP_BENCH_LOAD_H

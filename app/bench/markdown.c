@@ -60,7 +60,8 @@ static void print_pool(FILE *out, const struct report *report)
             continue;
         if (!is_open)
             fprintf(out,
-                    "\n## Pool size: %.0f clients, each call sleeps %.0f ms\n\n| mode | threads | requests/s | of ideal |\n"
+                    "\n## Pool size: %.0f clients, each call sleeps %.0f ms\n\n| mode | threads | requests/s | of "
+                    "ideal |\n"
                     "|---|---:|---:|---:|\n",
                     row->concurrency, row->call_ms);
         is_open = true;
@@ -117,7 +118,10 @@ static void print_crossover(FILE *out, const struct report *report)
 
     if (n_calls == 0)
         return;
-    fprintf(out, "\n## Which mode: the best, and those within %.0f %% of it\n\n| call takes", (1 - CROSSING_SHARE) * 100);
+    fprintf(out,
+            "\n## Which mode: the best, and those within %.0f %% of it\n\n| call "
+            "takes",
+            (1 - CROSSING_SHARE) * 100);
     for (unsigned j = 0; j < n_clients; j++)
         fprintf(out, " | %.0f client%s", clients[j], clients[j] > 1 ? "s" : "");
     fprintf(out, " |\n|---%.*s|\n", (int)(4 * n_clients),

@@ -37,7 +37,8 @@ static const struct argp_option table[] = {
     { NULL, 0, NULL, 0, "What is measured:", 1 },
     { "quick", KEY_QUICK, NULL, 0, "The short form, under 40 s, with a service that answers after 0.2 s (default)", 1 },
     { "full", KEY_FULL, NULL, 0,
-      "The article's numbers, n = 100, 500, 1000 against 0.5 s, and up to 1,000 clients: about half an hour, most of it "
+      "The article's numbers, n = 100, 500, 1000 against 0.5 s, and up to 1,000 clients: about half an hour, most of "
+      "it "
       "spent on blocking",
       1 },
     { "tiny", KEY_TINY, NULL, OPTION_HIDDEN, "Seconds; proves that it works, and nothing else", 1 },

@@ -1,12 +1,12 @@
 /*
  * plan.c: which loads are run.
  *
- * A dose says how much: the quick one fits into 40 s and takes a service that answers after 200 ms; the full one is the seed
- * article's, with its 500 ms and its numbers of requests; the tiny one only proves that everything works. The same
- * functions make all three, so the three differ in numbers and in nothing else.
+ * A dose says how much: the quick one fits into 40 s and takes a service that answers after 200 ms; the full one is
+ * the seed article's, with its 500 ms and its numbers of requests; the tiny one only proves that everything works.
+ * The same functions make all three, so the three differ in numbers and in nothing else.
  *
- * Loads that a mode cannot finish in reasonable time (a thousand clients that wait for a blocked loop) run for a window and are
- * then cut; the servers that they leave with a queue of forgotten requests are replaced by fresh ones.
+ * Loads that a mode cannot finish in reasonable time (a thousand clients that wait for a blocked loop) run for a
+ * window and are then cut; the servers that they leave with a queue of forgotten requests are replaced by fresh ones.
  */
 #include "app/bench/plan.h"
 
@@ -234,7 +234,10 @@ static void add_open(struct plan *plan, const struct dose *dose, enum mode mode)
                              .window_s = dose->query_rate_s });
 }
 
-/* A blocked loop gives 1 / delay at any number of clients: the loads above have shown that, and nothing new would come of it. */
+/*
+ * A blocked loop gives 1 / delay at any number of clients: the loads above have shown that, and nothing new would
+ * come of it.
+ */
 static void add_sweep(struct plan *plan, const struct dose *dose, enum mode mode)
 {
     for (unsigned i = 0; dose->sweep_c[i]; i++) {

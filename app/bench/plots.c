@@ -27,7 +27,8 @@ static struct svg_series *add_line(struct lines *lines, const char *name, enum s
     size_t             i = lines->count++;
     struct svg_series *series = &lines->series[i];
 
-    *series = (struct svg_series){ .name = name, .tone = tone, .is_dashed = is_dashed, .x = lines->x[i], .y = lines->y[i] };
+    *series = (struct svg_series){ .name = name, .tone = tone, .x = lines->x[i], .y = lines->y[i] };
+    series->is_dashed = is_dashed;
     return series;
 }
 

@@ -1,9 +1,9 @@
 /*
  * process.c: servers as processes of their own.
  *
- * A server that shares a process with its clients measures both, and a blocked loop could not even answer itself. So each is
- * this same program, started from /proc/self/exe, on a port that the kernel chose and that the child reports in its first
- * line. It dies with us: the kernel kills it when the thread that started it ends, however that happens.
+ * A server that shares a process with its clients measures both, and a blocked loop could not even answer itself. So
+ * each is this same program, started from /proc/self/exe, on a port that the kernel chose and that the child reports
+ * in its first line. It dies with us: the kernel kills it when the thread that started it ends, however that happens.
  */
 #include "app/bench/process.h"
 

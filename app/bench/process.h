@@ -16,8 +16,8 @@ struct process {
 };
 
 /**
- * Start this program again with other arguments (argv[0] included, NULL last), and wait until it says "listening on URL".
- * Its messages go to `log_fd`. It ends with the thread that started it.
+ * Start this program again with other arguments (argv[0] included, NULL last), and wait until it says "listening on
+ * URL". Its messages go to `log_fd`. It ends with the thread that started it.
  *
  * Returns: 0, OL_ESYS, or OL_EIO (it ended, or said nothing for 60 s). On failure nothing is left running.
  */

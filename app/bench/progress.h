@@ -34,7 +34,10 @@ void progress_step(struct progress *progress, const char *what, double step_s);
 /** Wipe the bar away. */
 void progress_end(struct progress *progress);
 
-/** How much is done, 0 to 1, `in_step_s` after the step's begin, by the plan's reckoning; a step that is late stands still. */
+/**
+ * How much is done, 0 to 1, `in_step_s` after the step's begin, by the plan's reckoning; a step that is late stands
+ * still.
+ */
 double progress_share(double total_s, double done_s, double step_s, double in_step_s);
 
 #endif

@@ -5,9 +5,9 @@
  *     the load: a loop,      GET /hello 100 times a          the loop that is being measured
  *     a fiber a client       second, from its own loop       process: offloop external-api
  *
- * The probe has a thread and a loop of its own, so that what it sees is the server's delay and not that of clients who queue
- * beside it for one loop; still all of them share the machine's processors. It is an open loop: an answer that comes late
- * delays no other question, and each counts from its planned start.
+ * The probe has a thread and a loop of its own, so that what it sees is the server's delay and not that of clients
+ * who queue beside it for one loop; still all of them share the machine's processors. It is an open loop: an answer
+ * that comes late delays no other question, and each counts from its planned start.
  *
  * The server's processor time by request comes from its process's clock, read before and after: unlike the rate it
  * does not depend on how fast our own client can ask.
@@ -173,7 +173,7 @@ static void fill(struct measure *measure, struct load_result *result, const stru
     measure->threads = after->threads;
 }
 
-static int run_step(struct measure *ret_measure, struct load_result *result, const struct step *step, struct world *world)
+static int run_step(struct measure *measure, struct load_result *result, const struct step *step, struct world *world)
 {
     struct target       target = { world->server.url, mode_names[step->mode], step->call, step->call_ms };
     struct watch        middle = { .server = &world->server };
@@ -181,7 +181,7 @@ static int run_step(struct measure *ret_measure, struct load_result *result, con
     struct probe        probe = { .is_running = false };
     int                 rc;
 
-    describe(ret_measure, step);
+    describe(measure, step);
     process_cost(&world->server, &before);
     if (step->with_hello)
         probe_begin(&probe, world->server.url);
@@ -195,9 +195,9 @@ static int run_step(struct measure *ret_measure, struct load_result *result, con
                                                .observe = step->section == SECTION_MEMORY ? look_at_server : NULL,
                                                .observe_arg = &middle,
                                                .observe_after_s = step->window_s * 0.9 });
-    probe_end(&probe, ret_measure);
+    probe_end(&probe, measure);
     process_cost(&world->server, &after);
-    fill(ret_measure, result, &before, step->section == SECTION_MEMORY ? &middle.cost : &after);
+    fill(measure, result, &before, step->section == SECTION_MEMORY ? &middle.cost : &after);
     return rc;
 }
 

@@ -1,8 +1,9 @@
 /*
  * bench/stats.h: latencies, and what is said about them.
  *
- * Every latency is kept and sorted at the end: a run has at most some hundred thousand, so no bucket's width stands between
- * what was measured and what is reported. A percentile is the nearest rank: a value that some request really had.
+ * Every latency is kept and sorted at the end: a run has at most some hundred thousand, so no bucket's width stands
+ * between what was measured and what is reported. A percentile is the nearest rank: a value that some request really
+ * had.
  */
 #ifndef APP_BENCH_STATS_H
 #define APP_BENCH_STATS_H
@@ -22,7 +23,10 @@ struct samples {
 /** Returns: 0, or OL_ENOMEM. */
 int samples_add(struct samples *samples, uint64_t ns);
 
-/** The smallest value that at least `percent` of all are not above (nearest rank); 0 for 0: the least; 0 without samples. */
+/**
+ * The smallest value that at least `percent` of all are not above (nearest rank); 0 for 0: the least; 0 without
+ * samples.
+ */
 uint64_t samples_percentile_ns(struct samples *samples, double percent);
 
 double samples_mean_ns(const struct samples *samples);

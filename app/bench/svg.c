@@ -1,10 +1,10 @@
 /*
  * svg.c: plots as SVG.
  *
- * A plot is 420 by 300 units, so that it is legible in a column of 330 pixels (a telephone) and in one of 500. A scale maps values
- * to units, by their logarithm if it is logarithmic, and knows its ticks: decades and, when there are few, their halves
- * and fifths; or multiples of 1, 2 or 5 of a power of ten. The colours are Okabe and Ito's, which colour-blind readers can tell
- * apart; the dots differ in shape besides.
+ * A plot is 420 by 300 units, so that it is legible in a column of 330 pixels (a telephone) and in one of 500. A
+ * scale maps values to units, by their logarithm if it is logarithmic, and knows its ticks: decades and, when there
+ * are few, their halves and fifths; or multiples of 1, 2 or 5 of a power of ten. The colours are Okabe and Ito's,
+ * which colour-blind readers can tell apart; the dots differ in shape besides.
  */
 #include "app/bench/svg.h"
 
@@ -180,14 +180,16 @@ static void begin(FILE *out, const char *title, int height)
             height);
     svg_text(out, title);
     fputs("\" class=\"plot\">\n<style>\n"
-          ".plot{--paper:#ffffff;--ink:#1c2330;--soft:#5b6472;--line:#dfe3e9;--b:#c2500a;--o:#0b6cb8;--a:#00805f;--n:#7a8290}\n"
+          ".plot{--paper:#ffffff;--ink:#1c2330;--soft:#5b6472;--line:#dfe3e9;--b:#c2500a;--o:#0b6cb8;--a:#00805f;"
+          "--n:#7a8290}\n"
           "@media (prefers-color-scheme:dark){.plot{--paper:#171b22;--ink:#e8ebf0;--soft:#a3abb8;--line:#2f3642;"
           "--b:#ff9a52;--o:#62b6ff;--a:#3fd2a8;--n:#8d96a5}}\n"
           ".plot text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;fill:var(--soft)}\n"
           ".plot .paper{fill:var(--paper)}.plot .title{font-weight:600;font-size:13.5px;fill:var(--ink)}\n"
           ".plot .mid{text-anchor:middle}.plot .end{text-anchor:end}.plot .name{fill:var(--ink)}\n"
           ".plot .grid{stroke:var(--line);stroke-width:1}.plot .axis{stroke:var(--soft);stroke-width:1}\n"
-          ".plot .sb,.plot .so,.plot .sa,.plot .sn{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}\n"
+          ".plot .sb,.plot .so,.plot .sa,.plot "
+          ".sn{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}\n"
           ".plot .sb{stroke:var(--b)}.plot .so{stroke:var(--o)}.plot .sa{stroke:var(--a)}.plot .sn{stroke:var(--n)}\n"
           ".plot .db{fill:var(--b)}.plot .do{fill:var(--o)}.plot .da{fill:var(--a)}.plot .dn{fill:var(--n)}\n"
           ".plot .dash{stroke-dasharray:5 4;stroke-width:1.5}\n</style>\n",

@@ -1,8 +1,9 @@
 /*
  * world.c: a folder, two processes, and their end.
  *
- * The database is made by the first server and used by those after it. Every process runs from this program's own file. A
- * signal may come at any time: it is taken by a thread of its own, which kills the processes, deletes the folder and ends us.
+ * The database is made by the first server and used by those after it. Every process runs from this program's own
+ * file. A signal may come at any time: it is taken by a thread of its own, which kills the processes, deletes the
+ * folder and ends us.
  */
 #include "app/bench/world.h"
 

@@ -32,8 +32,8 @@ void world_close(struct world *world);
 int world_start_external_api(struct world *world, double delay_s);
 
 /**
- * Start a new server, with so many pool threads (0: as many as it has by default), in place of the one that runs: what was
- * left over from the load before cannot weigh on the next one. As world_open.
+ * Start a new server, with so many pool threads (0: as many as it has by default), in place of the one that runs:
+ * what was left over from the load before cannot weigh on the next one. As world_open.
  */
 int world_start_server(struct world *world, unsigned threads);
 

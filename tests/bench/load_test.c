@@ -190,8 +190,10 @@ static void an_open_loop_asks_on_time_and_counts_from_the_plan(void **state)
                                                             .arg = (void *)service_url(service, "/") }),
                      0);
     pthread_join(opener, NULL);
-    /* That it returned shows that nobody waited for an answer before asking. Each answer came after the opening, and the k-th was
-     * planned k / rate after a beginning that lay before the first arrival. */
+    /*
+     * That it returned shows that nobody waited for an answer before asking. Each answer came after the opening, and the
+     * k-th was planned k / rate after a beginning that lay before the first arrival.
+     */
     assert_int_equal(result.latency.count, PLANNED);
     for (uint64_t k = 0; k < PLANNED; k++) {
         uint64_t held = opening.opened_ns - atomic_load(&late.first_came_ns), planned = k * OL_NS_PER_S / PLANNED_RATE;

@@ -28,6 +28,7 @@ struct ol_loop {
     struct ol_link         turn_end;   /* struct ol__ready: to run after those */
     bool                   kept_alive; /* our reference on the ev_loop is taken */
     bool                   pumping;    /* inside ol__loop_pump */
+    bool                   running;    /* inside ol_loop_run */
     uint64_t               turn_ns;
     unsigned               n_watchers; /* timers and descriptors that are started */
     struct ol__attachment *attachments;

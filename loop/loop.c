@@ -149,7 +149,11 @@ static void before_sleep_cb(struct ev_loop *ev, ev_prepare *watcher, int revents
 {
     struct ol_loop *loop = watcher->data;
 
-    (void)ev, (void)revents;
+    (void)revents;
+    if (loop->running && atomic_load(&loop->stop)) {
+        ev_break(ev, EVBREAK_ALL);
+        return;
+    }
     loop->turn_ns = ol_now_ns(); /* the first turn of a run has no check before it */
     run_ready(&loop->ready);
     run_ready(&loop->turn_end);
@@ -348,8 +352,10 @@ int ol_loop_run(struct ol_loop *loop)
     OL__ASSERT_LOOP(loop);
     if (ol__loop_inside(loop))
         return ol__fail(OL_EINVAL, 0, "the loop is running already");
-    while (!atomic_exchange(&loop->stop, false) && ev_run(loop->ev, EVRUN_ONCE))
-        ;
+    loop->running = true;
+    ev_run(loop->ev, 0);
+    loop->running = false;
+    atomic_store(&loop->stop, false);
     return 0;
 }
 

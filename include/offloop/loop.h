@@ -38,7 +38,8 @@ OL_API int ol_loop_create(struct ol_loop **ret_loop, struct ev_loop *ev);
 OL_API int ol_loop_destroy(struct ol_loop *loop);
 
 /**
- * Run until nothing is outstanding or ol_loop_stop was called. A program with its own ev_loop calls ev_run instead.
+ * Run until nothing is outstanding, or ol_loop_stop or ev_break was called. A program with its own ev_loop calls ev_run
+ * instead.
  *
  * Thread:  the owner.
  * Returns: 0, or OL_EINVAL (already running).
@@ -46,7 +47,7 @@ OL_API int ol_loop_destroy(struct ol_loop *loop);
 OL_API int ol_loop_run(struct ol_loop *loop);
 
 /**
- * Make ol_loop_run return after this turn, or the next one at once. An ev_run of the program's own goes on.
+ * Make ol_loop_run return after this turn; without one, the next returns at once. An ev_run of the program's own goes on.
  *
  * Thread:  any; also from a signal handler. The loop must live until this returns.
  */

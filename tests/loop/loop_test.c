@@ -172,6 +172,23 @@ static void a_stop_before_the_run_ends_the_next_run_and_only_that(void **state)
     assert_int_equal(release.n_runs, 1);
 }
 
+static void break_off(struct ol_post *post)
+{
+    (void)post;
+    ev_break(ol_loop_ev(loop), EVBREAK_ONE);
+}
+
+static void libevs_own_break_ends_the_run_too(void **state)
+{
+    struct ol_post post = { .cb = break_off };
+
+    (void)state;
+    ol__loop_hold(loop);
+    ol_loop_post(loop, &post);
+    assert_int_equal(ol_loop_run(loop), 0);
+    ol__loop_release(loop);
+}
+
 static void stop_on_signal(int signal)
 {
     (void)signal;
@@ -510,6 +527,7 @@ int main(void)
         WITH_LOOP(holds_and_releases_of_many_threads_add_up),
         WITH_LOOP(another_thread_stops_a_loop_that_sleeps),
         WITH_LOOP(a_stop_before_the_run_ends_the_next_run_and_only_that),
+        WITH_LOOP(libevs_own_break_ends_the_run_too),
         WITH_LOOP(a_signal_handler_may_stop_the_loop),
         WITH_LOOP(on_the_loop_is_the_owner_inside_its_run_and_nobody_else),
         cmocka_unit_test(deliveries_of_destroy_are_inside_the_loop_too),

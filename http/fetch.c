@@ -10,8 +10,8 @@
  *     fetch_loop.c       runs the transfers of a loop's fibers
  *     fetch_batch.c      many at once
  *
- * The promise is that nothing is under way any more when ol_fetch returns: a transfer that was given up has left its multi
- * handle, and its connection is closed.
+ * The promise is that nothing is under way any more when ol_fetch returns: a transfer that was given up has left its
+ * multi handle, and its connection is closed.
  */
 #include <offloop/fetch.h>
 

@@ -1,13 +1,14 @@
 /*
- * fetch_batch.c: many requests at once, their answers one by one as they arrive, without a server and without callbacks.
+ * fetch_batch.c: many requests at once, their answers one by one as they arrive, without a server and without
+ * callbacks.
  *
- * A batch is one waiter for many transfers. Requests wait in their order as small copies; ol_fetch_batch_next starts as many as the
- * concurrency allows, waits for news, and hands out the first transfer that has ended. An answer that is not yet
- * taken counts as under way, so a slow taker holds the services back instead of collecting answers in memory.
+ * A batch is one waiter for many transfers. Requests wait in their order as small copies; ol_fetch_batch_next starts as
+ * many as the concurrency allows, waits for news, and hands out the first transfer that has ended. An answer that is
+ * not yet taken counts as under way, so a slow taker holds the services back instead of collecting answers in memory.
  *
- * It runs where ol_fetch would: a thread drives its transfers inside ol_fetch_batch_next, a loop drives those of its fibers all the
- * time. The end of the scope ends the wait, not the transfers: the batch can be asked again under another scope, and
- * ol_fetch_batch_destroy ends what is under way.
+ * It runs where ol_fetch would: a thread drives its transfers inside ol_fetch_batch_next, a loop drives those of its
+ * fibers all the time. The end of the scope ends the wait, not the transfers: the batch can be asked again under
+ * another scope, and ol_fetch_batch_destroy ends what is under way.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -125,7 +126,10 @@ int ol_fetch_batch_add(struct ol_fetch_batch *batch, uint64_t id, const struct o
 
 /* ---- running ---- */
 
-/* Begin the first of those that wait. What goes wrong with it is its answer. Returns: 0, or OL_ENOMEM: nothing was changed. */
+/*
+ * Begin the first of those that wait. What goes wrong with it is its answer. Returns: 0, or OL_ENOMEM: nothing was
+ * changed.
+ */
 static int begin_one(struct ol_fetch_batch *batch)
 {
     struct under_way *run = malloc(sizeof *run);

@@ -1,21 +1,22 @@
 /*
  * fetch_loop.c: the transfers of a loop's fibers.
  *
- * Each loop that fetches has an engine, made by its first fetch and freed with the loop. A fiber's stack is too small for
- * curl, so a fiber leaves an order (start, resume, stop) and suspends; the engine carries orders out from the loop's ready
- * list, on the thread's own stack, in their order. After that curl is driven by its sockets and its timer, watched by libev.
+ * Each loop that fetches has an engine, made by its first fetch and freed with the loop. A fiber's stack is too small
+ * for curl, so a fiber leaves an order (start, resume, stop) and suspends; the engine carries orders out from the
+ * loop's ready list, on the thread's own stack, in their order. After that curl is driven by its sockets and its timer,
+ * watched by libev.
  *
  * Shards. One multi handle with thousands of connections to one place gets slow (195 us a request at 9,000), because it
- * looks for an idle connection one by one. So transfers are spread over shards of 128; the first one with room is taken, so that few
- * transfers stay together and find each other's connections. Names looked up and TLS sessions are shared by all.
- * 128 shards are the bound: 16,384 transfers, then OL_EBUSY.
+ * looks for an idle connection one by one. So transfers are spread over shards of 128; the first one with room is
+ * taken, so that few transfers stay together and find each other's connections. Names looked up and TLS sessions are
+ * shared by all. 128 shards are the bound: 16,384 transfers, then OL_EBUSY.
  *
- * curl's callbacks only record. The socket callback changes what libev watches; the timer callback starts a timer or, when
- * curl wants to be called again at once, marks the shard as kicked, and the engine calls it from the ready list.
+ * curl's callbacks only record. The socket callback changes what libev watches; the timer callback starts a timer or,
+ * when curl wants to be called again at once, marks the shard as kicked, and the engine calls it from the ready list.
  *
- * Stop. The fiber is resumed only after its transfer has left the multi handle, so its frame may go. A transfer that ends
- * between the order and its turn needs nothing more. The wake-up of a fiber whose scope ends meanwhile may be on its way through
- * the inbox, and has to be awaited (see loop_wait).
+ * Stop. The fiber is resumed only after its transfer has left the multi handle, so its frame may go. A transfer that
+ * ends between the order and its turn needs nothing more. The wake-up of a fiber whose scope ends meanwhile may be on
+ * its way through the inbox, and has to be awaited (see loop_wait).
  */
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -150,7 +151,7 @@ static void shard_destroy(struct shard *shard)
     free(shard);
 }
 
-/* With the first shard and not with the engine, which is made on a fiber's stack. No locks: all users are on one thread. */
+/* With the first shard, not with the engine: that is made on a fiber's stack. No locks: one thread has all users. */
 static void make_share(struct engine *engine)
 {
     engine->share = curl_share_init();

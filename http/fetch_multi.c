@@ -1,9 +1,13 @@
 /*
  * fetch_multi.c: a curl multi handle and its easy handles.
  *
- * Easy handles are kept and dressed anew: making one costs about as much as all its options. Connections belong to the
- * multi handle, outlive the transfers, and are used again by the next one to the same place; `connections_max` of them are
- * kept. curl's own rule (four times the transfers that are under way now) would close them whenever a burst ends.
+ * Each transfer has an easy handle of its own, and none is used twice: until 8.1.1 (Debian 12 has 7.88.1) a used one
+ * keeps a pointer into the headers of the answer before, and follows it when an answer begins with a folded line (curl
+ * issue 11101; fuzzing finds it within seconds). Making one costs no more than resetting one, as measured.
+ *
+ * Connections belong to the multi handle, outlive the transfers, and are used again by the next one to the same place;
+ * `connections_max` of them are kept. curl's own rule (four times the transfers that are under way now) would close
+ * them whenever a burst ends.
  *
  * curl itself is set up once for the process, by whoever comes first. It is never torn down: curl counts its own users,
  * and a library cannot know whether it was the last.
@@ -39,26 +43,9 @@ int ol__fetch_multi_init(struct ol__fetch_multi *multi, unsigned connections_max
 
 void ol__fetch_multi_fini(struct ol__fetch_multi *multi)
 {
-    while (multi->n_spare > 0)
-        curl_easy_cleanup(multi->spare[--multi->n_spare]);
     if (multi->curl)
         curl_multi_cleanup(multi->curl);
     multi->curl = NULL;
-}
-
-static CURL *easy_take(struct ol__fetch_multi *multi)
-{
-    return multi->n_spare > 0 ? multi->spare[--multi->n_spare] : curl_easy_init();
-}
-
-static void easy_give_back(struct ol__fetch_multi *multi, CURL *easy)
-{
-    if (multi->n_spare == OL__FETCH_SPARE_EASIES) {
-        curl_easy_cleanup(easy);
-        return;
-    }
-    curl_easy_reset(easy);
-    multi->spare[multi->n_spare++] = easy;
 }
 
 /* As many connections as ever were in use at once are worth keeping. */
@@ -72,7 +59,7 @@ static void keep_connections(struct ol__fetch_multi *multi)
 
 int ol__fetch_multi_add(struct ol__fetch_multi *multi, struct ol__transfer *transfer)
 {
-    CURL *easy = easy_take(multi);
+    CURL *easy = curl_easy_init();
 
     if (!easy)
         return ol__fail(OL_ENOMEM, 0, "no memory for a transfer");
@@ -83,7 +70,7 @@ int ol__fetch_multi_add(struct ol__fetch_multi *multi, struct ol__transfer *tran
         rc = ol__fail(OL_ENOMEM, 0, "curl cannot begin a transfer");
     if (rc < 0) {
         ol__transfer_undress(transfer);
-        easy_give_back(multi, easy);
+        curl_easy_cleanup(easy);
         return rc;
     }
     transfer->multi = multi;
@@ -101,7 +88,7 @@ void ol__fetch_multi_remove(struct ol__transfer *transfer)
 
     curl_multi_remove_handle(multi->curl, transfer->easy);
     ol__transfer_undress(transfer);
-    easy_give_back(multi, transfer->easy);
+    curl_easy_cleanup(transfer->easy);
     multi->n_running--;
     transfer->easy = NULL;
     transfer->state = OL__TRANSFER_DONE;

@@ -8,15 +8,11 @@
 
 #include "http/fetch_transfer.h"
 
-enum { OL__FETCH_SPARE_EASIES = 64 };
-
 struct ol__fetch_multi {
     void    *curl;  /* CURLM */
     void    *share; /* CURLSH that the easy handles take part in, or NULL; borrowed */
     unsigned n_running;
     unsigned connections_max; /* idle connections kept */
-    unsigned n_spare;
-    void    *spare[OL__FETCH_SPARE_EASIES]; /* easy handles to be used again */
 };
 
 /** Returns: 0 or OL_ENOMEM. */

@@ -1,13 +1,14 @@
 /*
  * fetch_result.c: an answer while it arrives, and what the caller sees of it afterwards.
  *
- * The head is kept as "name NUL value NUL" pairs in one buffer, in their order; looking one up is a walk, since heads are short
- * and looked at rarely. There may be several heads in one transfer (100 Continue, redirects): each status line begins
- * anew, so that only the last answer's fields are seen. Fields after the body (trailers) are never merged into the
- * head: a service must not be able to add Content-Type or Location behind the reader's back.
+ * The head is kept as "name NUL value NUL" pairs in one buffer, in their order; looking one up is a walk, since heads
+ * are short and looked at rarely. There may be several heads in one transfer (100 Continue, redirects): each status
+ * line begins anew, so that only the last answer's fields are seen. Fields after the body (trailers) are never merged
+ * into the head: a service must not be able to add Content-Type or Location behind the reader's back.
  *
- * What is refused: a body over its limit, at once when the head already announces it; a head over 256 KiB; anything before
- * a status line, and lines in a head that are no fields. Obsolete line folding is joined by one space, as RFC 9112 5.2 has it.
+ * What is refused: a body over its limit, at once when the head already announces it; a head over 256 KiB; anything
+ * before a status line, and lines in a head that are no fields. Obsolete line folding is joined by one space, as RFC
+ * 9112 5.2 has it.
  *
  * The body has a NUL behind its last byte that is not counted, put there with every piece, so that no step after the
  * last one can fail.

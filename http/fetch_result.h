@@ -14,8 +14,8 @@ enum { OL__FETCH_HEAD_MAX = 256 * 1024, OL__FETCH_BODY_MAX = 16 * 1024 * 1024 };
 int ol__fetch_result_create(struct ol_fetch_result **ret_result, size_t body_max);
 
 /**
- * Take one line of the head, line end included or not. A status line begins a new head: what an interim answer or a redirect
- * left is forgotten. Lines between the end of a head and the next status line are trailers, and ignored.
+ * Take one line of the head, line end included or not. A status line begins a new head: what an interim answer or a
+ * redirect left is forgotten. Lines between the end of a head and the next status line are trailers, and ignored.
  *
  * Returns: 0, OL_EUPSTREAM (no status line first, a line that is no field, a head over OL__FETCH_HEAD_MAX), OL_ENOMEM.
  */

@@ -1,19 +1,19 @@
 /*
  * fetch_thread.c: transfers run where they are waited for: a worker, a blocking route, a plain thread.
  *
- * Each thread that fetches has a small multi handle of its own, made by its first fetch and freed when the thread ends, so that
- * its connections are used again. Whoever waits drives all transfers of the thread, also those of a batch that is not
- * being waited for just now: they are in the same multi handle, and each reports to its own list.
+ * Each thread that fetches has a small multi handle of its own, made by its first fetch and freed when the thread ends,
+ * so that its connections are used again. Whoever waits drives all transfers of the thread, also those of a batch that
+ * is not being waited for just now: they are in the same multi handle, and each reports to its own list.
  *
  * Cancel. The scope's hook wakes the poll (curl_multi_wakeup is the one call of curl's that any thread may make, and it
- * sticks: a wake-up before the poll makes the poll return at once). The waiter looks at the scope before each poll, so there is no
- * moment at which a cancel could be overlooked. The hook cannot run any more when the wait has returned, so the multi
- * handle outlives every wake-up.
+ * sticks: a wake-up before the poll makes the poll return at once). The waiter looks at the scope before each poll, so
+ * there is no moment at which a cancel could be overlooked. The hook cannot run any more when the wait has returned, so
+ * the multi handle outlives every wake-up.
  *
  * Deadline. The poll ends at the scope's deadline: in a blocking route the loop is frozen and no timer of it will fire.
  *
- * Fork. A child has the parent's multi handle in its memory, and the parent's connections in its hands. It must neither use
- * nor close them (a TLS goodbye would end the parent's session), so it leaves them and makes its own.
+ * Fork. A child has the parent's multi handle in its memory, and the parent's connections in its hands. It must neither
+ * use nor close them (a TLS goodbye would end the parent's session), so it leaves them and makes its own.
  */
 #include <curl/curl.h>
 #include <pthread.h>
@@ -93,7 +93,7 @@ static void thread_stop(struct ol__transfer *transfer)
         ol__fetch_multi_remove(transfer);
 }
 
-/* How long to poll before the scope's deadline must be looked at; rounded up, or the last millisecond would be spent spinning. */
+/* How long to poll before the scope's deadline must be looked at; rounded up, or the last millisecond would be spun. */
 static int poll_ms(const struct ol_scope *scope)
 {
     if (!scope || !scope->deadline_ns)

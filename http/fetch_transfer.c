@@ -1,19 +1,20 @@
 /*
  * fetch_transfer.c: what a request is to curl, and what curl's end of a transfer is to the caller.
  *
- * curl's callbacks run inside the runner, maybe in the middle of a loop's turn: they only record. The body goes into the result
- * or, when the caller takes it by on_body, into `piece`; the caller then takes it outside curl, in its own fiber
- * or on its own thread. While `piece` is over its window the transfer is paused, so that a slow taker holds the
+ * curl's callbacks run inside the runner, maybe in the middle of a loop's turn: they only record. The body goes into
+ * the result or, when the caller takes it by on_body, into `piece`; the caller then takes it outside curl, in its own
+ * fiber or on its own thread. While `piece` is over its window the transfer is paused, so that a slow taker holds the
  * service back instead of filling our memory.
  *
- * What we do not leave to curl's defaults: only http and https, also after a redirect; HTTP/1.1, so that a cancelled transfer
- * never harms another one; no Expect, since the wait for "100 Continue" costs a second with services that do not know it;
- * no Content-Type that the caller did not ask for; no signals; QUICK_EXIT, or giving up a transfer waits for the
- * name lookup's thread (3 s measured). A proxy named by the environment (http_proxy, https_proxy, all_proxy, no_proxy) is
- * used as curl does, except for this machine's own addresses, which no proxy can reach.
+ * What we do not leave to curl's defaults: only http and https, also after a redirect; HTTP/1.1, so that a cancelled
+ * transfer never harms another one; no Expect, since the wait for "100 Continue" costs a second with services that do
+ * not know it; no Content-Type that the caller did not ask for; no signals; QUICK_EXIT, or giving up a transfer waits
+ * for the name lookup's thread (3 s measured). A proxy named by the environment (http_proxy, https_proxy, all_proxy,
+ * no_proxy) is used as curl does, except for this machine's own addresses, which no proxy can reach.
  *
- * Refused before anything is sent (OL_EINVAL): what could be read two ways on the wire. A method that is no token, CONNECT,
- * a HEAD with a body, line ends or other control bytes in headers, and a Content-Length or Transfer-Encoding of the caller's own.
+ * Refused before anything is sent (OL_EINVAL): what could be read two ways on the wire. A method that is no token,
+ * CONNECT, a HEAD with a body, line ends or other control bytes in headers, and a Content-Length or Transfer-Encoding
+ * of the caller's own.
  */
 #include "http/fetch_transfer.h"
 
@@ -325,7 +326,9 @@ static int make_headers(struct ol__transfer *transfer)
     return rc;
 }
 
-/* Methods that curl knows by itself are told to it as such: it then changes POST to GET at a 303, as RFC 9110 has it. */
+/*
+ * Methods that curl knows by itself are told to it as such: it then changes POST to GET at a 303, as RFC 9110 has it.
+ */
 static CURLcode set_method(CURL *easy, const struct ol_fetch_request *request)
 {
     const char *method = method_of(request);

@@ -1,9 +1,10 @@
 /*
  * http/fetch_transfer.h: one transfer, and where it reports.
  *
- * A transfer lives in the memory of whoever waits for it (the frame of ol_fetch, a batch's item) and is run by a runner: the
- * thread's own (fetch_thread.c) or the engine of the fiber's loop (fetch_loop.c). Waiter and runner are the same thread, so
- * nothing here is locked; but a fiber's stack is too small for curl, so only the runner calls curl, on the thread's own stack.
+ * A transfer lives in the memory of whoever waits for it (the frame of ol_fetch, a batch's item) and is run by a
+ * runner: the thread's own (fetch_thread.c) or the engine of the fiber's loop (fetch_loop.c). Waiter and runner are the
+ * same thread, so nothing here is locked; but a fiber's stack is too small for curl, so only the runner calls curl, on
+ * the thread's own stack.
  *
  *     IDLE --start--> QUEUED --added to a multi handle--> RUNNING --ended by curl--> DONE
  *                        \-----------------stop------------------\------stop------> DONE
@@ -20,7 +21,10 @@ struct ol_fiber;
 struct ol__wait;
 struct ol__fetch_multi;
 
-/** What came in for one waiter: its transfers with news (ended, or body to be taken), in the order in which the news came. */
+/**
+ * What came in for one waiter: its transfers with news (ended, or body to be taken), in the order in which the news
+ * came.
+ */
 struct ol__fetch_news {
     struct ol_link   transfers;
     struct ol__wait *waiter; /* a fiber suspended until there is news; NULL: nobody to wake */

@@ -2,8 +2,9 @@
  * offloop/fetch.h: one HTTP request to somebody else, from any place that may wait.
  *
  * The same call, request and result everywhere: in a fiber it suspends (libcurl's multi interface on the loop), on a
- * worker, in a blocking route or in a plain program it waits where it is. Connections are kept and used again. Cancel and
- * deadlines of the current scope end a transfer at once, name lookup included. HTTPS is verified. Only http and https.
+ * worker, in a blocking route or in a plain program it waits where it is. Connections are kept and used again. Cancel
+ * and deadlines of the current scope end a transfer at once, name lookup included. HTTPS is verified. Only http and
+ * https. docs/FETCH.md goes deeper.
  */
 #ifndef OFFLOOP_FETCH_H
 #define OFFLOOP_FETCH_H
@@ -21,8 +22,8 @@ struct ol_fetch_header {
 };
 
 /**
- * A piece of the answer's body. Thread: the caller's of ol_fetch or ol_fetch_batch_next, in its own fiber. May wait, and the
- * service is then held back. Return 0 to go on, or a negative code that ol_fetch will return.
+ * A piece of the answer's body. Thread: the caller's of ol_fetch or ol_fetch_batch_next, in its own fiber. May wait,
+ * and the service is then held back. Return 0 to go on, or a negative code that ol_fetch will return.
  */
 typedef int ol_fetch_body_cb(const void *data, size_t size, void *arg);
 
@@ -48,10 +49,11 @@ struct ol_fetch_result;
  * Fetch, and wait for the answer. Any HTTP status is a success of the call.
  *
  * Thread:  any but the bare loop.
- * Owns:    borrows `request` and all it points to until it returns; the caller frees the result with ol_fetch_result_free.
- * Returns: 0; OL_EUPSTREAM (could not connect, broke off, talked nonsense), OL_EUPTIMEOUT (timeout_s or connect_timeout_s passed),
- *          OL_EINVAL (no URL, a scheme that is not http or https, bad header), OL_ELIMIT (size_max), OL_EBUSY (too many transfers),
- *          OL_EONLOOP, OL_ENOMEM, or the scope's reason. ol_last_error has curl's code and message.
+ * Owns:    borrows `request` and all it points to until it returns; the caller frees the result (ol_fetch_result_free).
+ * Returns: 0; OL_EUPSTREAM (could not connect, broke off, talked nonsense), OL_EUPTIMEOUT (timeout_s or
+ *          connect_timeout_s passed), OL_EINVAL (no URL, a scheme that is not http or https, bad header), OL_ELIMIT
+ *          (size_max), OL_EBUSY (16,384 transfers of this loop are under way), OL_EONLOOP, OL_ENOMEM, or the scope's
+ *          reason. ol_last_error has curl's code and message.
  */
 OL_API int ol_fetch(struct ol_fetch_result **ret_result, const struct ol_fetch_request *request);
 

@@ -1,5 +1,6 @@
 /*
- * What services answer, good and bad, and what becomes of it: a table of raw bytes, each fetched on a thread and in a fiber.
+ * What services answer, good and bad, and what becomes of it: a table of raw bytes, each fetched on a thread and in a
+ * fiber.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,6 +65,7 @@ static const struct answer answers[] = {
     { "an unknown version", "HTTP/7.3 200 OK\r\nContent-Length: 2\r\n\r\nhi", CLOSE, OL_EUPSTREAM, 0, NULL },
     { "a status of two digits", "HTTP/1.1 99 Low\r\nContent-Length: 2\r\n\r\nhi", CLOSE, OL_EUPSTREAM, 0, NULL },
     { "a status of four digits", "HTTP/1.1 2000 High\r\nContent-Length: 2\r\n\r\nhi", CLOSE, OL_EUPSTREAM, 0, NULL },
+    { "a folded line first", OK_HEAD " neo: A\r\n two\r\nContent-Length: 0\r\n\r\n", KEEP, OL_EUPSTREAM, 0, NULL },
     { "a line that is no field", OK_HEAD "nonsense\r\nContent-Length: 2\r\n\r\nhi", KEEP, OL_EUPSTREAM, 0, NULL },
 };
 

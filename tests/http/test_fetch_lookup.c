@@ -1,6 +1,6 @@
 /*
- * A name lookup that hangs: getaddrinfo of this program waits at a gate for names under ".slow.test". A fetch that is given up
- * meanwhile returns at once, in every place; the lookup's thread is left to end by itself.
+ * A name lookup that hangs: getaddrinfo of this program waits at a gate for names under ".slow.test". A fetch that is
+ * given up meanwhile returns at once, in every place; the lookup's thread is left to end by itself.
  */
 #include <dlfcn.h>
 #include <netdb.h>

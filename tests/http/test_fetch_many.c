@@ -1,5 +1,6 @@
 /*
- * Many fetches: connections are used again, nothing bounds them by host, a loop's total is bounded, and nothing is left behind.
+ * Many fetches: connections are used again, nothing bounds them by host, a loop's total is bounded, and nothing is left
+ * behind.
  */
 #include <dirent.h>
 #include <setjmp.h>
@@ -100,7 +101,9 @@ static void nothing_is_left_open_when_the_place_is_gone(void **state)
     service_stop(service);
 
     assert_int_equal(series.n_ok, 6);
-    /* Of ours nothing more is open, and the service's listener is gone; the service's side of connections went with it. */
+    /*
+     * Of ours nothing more is open, and the service's listener is gone; the service's side of connections went with it.
+     */
     assert_int_equal(open_descriptors(), before - 1);
 }
 

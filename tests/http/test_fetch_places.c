@@ -1,6 +1,6 @@
 /*
- * The column "ol_fetch" of the "called from" table: in each place an answer comes back, a cancel and a deadline end the wait, a
- * refused connection is the service's failure, and the bare loop is never blocked.
+ * The column "ol_fetch" of the "called from" table: in each place an answer comes back, a cancel and a deadline end the
+ * wait, a refused connection is the service's failure, and the bare loop is never blocked.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,9 +4,9 @@
 /*
  * service.h: a fake HTTP service on 127.0.0.1 that does exactly as it is told, bad manners included.
  *
- * Each connection has a thread. It reads a request, calls the script with it, and goes on with the next one until the script
- * closes or resets the connection or the client leaves. What the script sends are raw bytes: nothing is added. A script that
- * must wait does so at a gate.
+ * Each connection has a thread. It reads a request, calls the script with it, and goes on with the next one until the
+ * script closes or resets the connection or the client leaves. What the script sends are raw bytes: nothing is added. A
+ * script that must wait does so at a gate.
  */
 
 #include <stdbool.h>

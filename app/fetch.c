@@ -7,8 +7,8 @@
  *     offload    N fibers, each of which hands its URLs to a thread of a pool, one at a time
  *     async      N fibers, each of which waits by itself; one thread does it all
  *
- * A fiber here is a lane: it takes the next URL, has it fetched, reports, and goes on until none is left. Fibers of one loop
- * never run at the same time, so lanes share the list and the report without a lock.
+ * A fiber here is a lane: it takes the next URL, has it fetched, reports, and goes on until none is left. Fibers of one
+ * loop never run at the same time, so lanes share the list and the report without a lock.
  */
 #include "app/fetch.h"
 

@@ -1,8 +1,9 @@
 /*
- * fetch_report.c: answers go to standard output, everything about them to standard error, so that the two can be told apart.
+ * fetch_report.c: answers go to standard output, everything about them to standard error, so that the two can be told
+ * apart.
  *
- * A request has failed when there was no answer, or when its status is 400 or more. Progress is one line that is written
- * over, ten times a second at most, and only on a terminal.
+ * A request has failed when there was no answer, or when its status is 400 or more. Progress is one line that is
+ * written over, ten times a second at most, and only on a terminal.
  */
 #include "app/fetch_report.h"
 

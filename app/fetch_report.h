@@ -1,5 +1,6 @@
 /*
- * app/fetch_report.h: what `offloop fetch` tells: a line or a body for each answer as it arrives, how far it has got, and a summary.
+ * app/fetch_report.h: what `offloop fetch` tells: a line or a body for each answer as it arrives, how far it has got,
+ * and a summary.
  *
  * Thread: main, for everything here.
  */

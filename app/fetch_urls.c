@@ -1,6 +1,6 @@
 /*
- * fetch_urls.c: URLs from the command line and from standard input, one a line; blank lines and lines with a # in front are left
- * out. All are read before the first is fetched, at most a million.
+ * fetch_urls.c: URLs from the command line and from standard input, one a line; blank lines and lines with a # in front
+ * are left out. All are read before the first is fetched, at most a million.
  */
 #include "app/fetch_urls.h"
 

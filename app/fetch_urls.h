@@ -14,7 +14,10 @@ struct url_list {
     size_t n, capacity;
 };
 
-/** Add one, with "http://" before it when it has no scheme; "-" adds the lines of standard input. Complains. Returns: 0 or -1. */
+/**
+ * Add one, with "http://" before it when it has no scheme; "-" adds the lines of standard input. Complains. Returns: 0
+ * or -1.
+ */
 int url_list_add(struct url_list *list, const char *argument);
 
 void url_list_fini(struct url_list *list);

@@ -62,6 +62,8 @@ struct watched_socket {
 
 static const char engine_key;
 
+unsigned ol__fetch_shards_max = SHARDS_MAX;
+
 /* ---- driving curl ---- */
 
 static void act(struct shard *shard, curl_socket_t fd, int events)
@@ -191,8 +193,8 @@ static struct shard *find_room(struct engine *engine)
     for (; engine->roomy < engine->n_shards; engine->roomy++)
         if (engine->shards[engine->roomy]->multi.n_running < SHARD_TRANSFERS)
             return engine->shards[engine->roomy];
-    if (engine->n_shards == SHARDS_MAX) {
-        ol__fail(OL_EBUSY, 0, "%d transfers of this loop are under way", OL__FETCH_TRANSFERS_MAX);
+    if (engine->n_shards >= ol__fetch_shards_max) {
+        ol__fail(OL_EBUSY, 0, "%u transfers of this loop are under way", engine->n_shards * SHARD_TRANSFERS);
         return NULL;
     }
     struct shard *shard = shard_create(engine);

@@ -27,6 +27,9 @@ struct ol__fetch_runner {
     int (*wait)(struct ol__fetch_news *news);
 };
 
+/** How many shards of 128 transfers a loop's engine may make. Tests lower it, to see it full without 16,384 sockets. */
+extern unsigned ol__fetch_shards_max;
+
 extern const struct ol__fetch_runner ol__fetch_thread_runner, ol__fetch_loop_runner;
 
 /** The runner for where this is, or NULL on the bare loop, where nobody may wait (noted as OL_EONLOOP). */

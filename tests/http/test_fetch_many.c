@@ -11,11 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include <offloop/fiber.h>
 #include "http/fetch_case.h"
+#include "http/fetch_runner.h"
 #include "support/gate.h"
 #include "support/service.h"
 
@@ -140,12 +143,17 @@ static void crowd_fiber(void *arg)
     ol_fetch_result_free(result);
 }
 
+struct opener {
+    struct crowd *crowd;
+    unsigned      n;
+};
+
 static void *open_when_all_are_here(void *arg)
 {
-    struct crowd *crowd = arg;
+    struct opener *opener = arg;
 
-    gate_wait_for_n(&crowd->all_here, CROWD);
-    gate_open(&crowd->all_here);
+    gate_wait_for_n(&opener->crowd->all_here, opener->n);
+    gate_open(&opener->crowd->all_here);
     return NULL;
 }
 
@@ -163,15 +171,16 @@ static void requests_to_one_host_are_all_under_way_at_once(void **state)
     struct crowd    crowd = { 0 };
     struct service *service = service_start(answer_when_all_are_here, &crowd);
     struct ol_loop *loop;
-    pthread_t       opener;
+    struct opener   opener = { &crowd, CROWD };
+    pthread_t       thread;
 
     (void)state;
     gate_init(&crowd.all_here, "all here");
     crowd.url = service_url(service, "/");
     assert_int_equal(ol_loop_create(&loop, NULL), 0);
-    assert_int_equal(pthread_create(&opener, NULL, open_when_all_are_here, &crowd), 0);
+    assert_int_equal(pthread_create(&thread, NULL, open_when_all_are_here, &opener), 0);
     run_crowd(loop, &crowd, CROWD);
-    pthread_join(opener, NULL);
+    pthread_join(thread, NULL);
     assert_int_equal(crowd.n_ok, CROWD);
     assert_int_equal(service_connections(service), CROWD);
 
@@ -209,6 +218,64 @@ static void fibers_cancelled_together_all_return_and_leave_nothing(void **state)
     gate_fini(&crowd.all_here);
 }
 
+/* ---- bounds ---- */
+
+static void one_transfer_more_than_a_loop_may_have_is_busy(void **state)
+{
+    enum { ROOM = 128 }; /* one shard's */
+    struct crowd    crowd = { 0 };
+    struct service *service = service_start(answer_when_all_are_here, &crowd);
+    struct ol_loop *loop;
+    unsigned        before = ol__fetch_shards_max;
+
+    (void)state;
+    gate_init(&crowd.all_here, "all here");
+    crowd.url = service_url(service, "/");
+    assert_int_equal(ol_loop_create(&loop, NULL), 0);
+    ol__fetch_shards_max = 1;
+    struct opener opener = { &crowd, ROOM };
+    pthread_t     thread;
+    assert_int_equal(pthread_create(&thread, NULL, open_when_all_are_here, &opener), 0);
+    run_crowd(loop, &crowd, ROOM + 1);
+    pthread_join(thread, NULL);
+    assert_int_equal(crowd.n_ok, ROOM);
+    assert_int_equal(crowd.n_busy, 1);
+
+    run_crowd(loop, &crowd, ROOM); /* and there is room again */
+    assert_int_equal(crowd.n_ok, 2 * ROOM);
+
+    ol__fetch_shards_max = before;
+    assert_int_equal(ol_loop_destroy(loop), 0);
+    service_stop(service);
+    gate_fini(&crowd.all_here);
+}
+
+/* ---- fork ---- */
+
+static void child_of_a_fork_leaves_its_parents_connections_alone(void **state)
+{
+    struct service *service = service_start(say_hello, NULL);
+    struct series   series = { .url = service_url(service, "/"), .n = 1 };
+    int             status = 0;
+
+    (void)state;
+    fetch_series(&series);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        fetch_series(&series);
+        _exit(series.n_ok == 2 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(service_connections(service), 2);
+
+    fetch_series(&series);
+    assert_int_equal(series.n_ok, 2);
+    assert_int_equal(service_connections(service), 2); /* the parent's is as good as before */
+    service_stop(service);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +288,8 @@ int main(void)
           &fetch_places[FIBER] },
         cmocka_unit_test(requests_to_one_host_are_all_under_way_at_once),
         cmocka_unit_test(fibers_cancelled_together_all_return_and_leave_nothing),
+        cmocka_unit_test(one_transfer_more_than_a_loop_may_have_is_busy),
+        cmocka_unit_test(child_of_a_fork_leaves_its_parents_connections_alone),
     };
     struct rlimit files;
 

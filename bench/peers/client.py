@@ -22,7 +22,7 @@ def measure(tool, offloop, url, clients, seconds):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--offloop", required=True)
+    parser.add_argument("--program", default="build/default/offloop")
     parser.add_argument("--seconds", type=float, default=3)
     options = parser.parse_args()
     tools = [tool for tool in ("offloop", "ab", "wrk") if tool == "offloop" or find(tool)]
@@ -33,7 +33,7 @@ def main():
     print("| clients | tool | requests/s (least to most) | p50 ms | p99 ms | failed | ours by theirs |")
     print("|---:|---|---:|---:|---:|---:|---:|")
     with folder() as place:
-        command = [options.offloop, "serve", "--listen", "127.0.0.1:0", "--db", os.path.join(place, "items.db"),
+        command = [options.program, "serve", "--listen", "127.0.0.1:0", "--db", os.path.join(place, "items.db"),
                    "--delay", str(DELAY_S)]
         with Process(command, os.path.join(place, "log")) as server:
             url = server.announced_url()
@@ -41,7 +41,7 @@ def main():
                 rates, last = {tool: [] for tool in tools}, {}
                 for _ in range(ROUNDS):
                     for tool in tools:
-                        last[tool] = measure(tool, options.offloop, url + "/async", clients, options.seconds)
+                        last[tool] = measure(tool, options.program, url + "/async", clients, options.seconds)
                         rates[tool].append(last[tool]["rate"])
                 ours = spread(rates["offloop"])[0]
                 for tool in tools:
@@ -52,7 +52,7 @@ def main():
                           f"{last[tool]['p99_ms']:.1f} | {last[tool]['failed']} | {ours / middle:.3f} |")
             print("\nHow far each client goes, GET /hello with 20 clients (no verdict):\n")
             print("| tool | requests/s |\n|---|---:|")
-            print(f"| offloop | {number(own_client(options.offloop, url + '/hello', 20, seconds=1)['rate'])} |")
+            print(f"| offloop | {number(own_client(options.program, url + '/hello', 20, seconds=1)['rate'])} |")
             if "ab" in tools:
                 print(f"| ab | {number(ab(url + '/hello', 20, 20000)['rate'])} |")
             if "wrk" in tools:

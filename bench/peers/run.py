@@ -24,6 +24,10 @@ FULL = {"delay": 0.5, "seconds": 6, "rounds": 5, "fetch": [(5, 100), (10, 500), 
         "many_rounds": 20, "patience_s": 120}
 
 
+# The one that Debian's Python packages are for; another may stand before it in PATH.
+PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
+
+
 class Peer:
     """How one system is started, and where its endpoints are."""
 
@@ -35,14 +39,14 @@ class Peer:
 
 def list_peers(options, build, external):
     """All of them; `missing` says why one cannot be run. {port} and {db} are filled in at each start."""
-    python, peers = sys.executable, []
+    peers = []
     for mode in ("async", "offload", "blocking"):
-        peers.append(Peer(f"offloop {mode}", [options.offloop, "serve", "--listen", "127.0.0.1:{port}", "--db", "{db}",
+        peers.append(Peer(f"offloop {mode}", [options.program, "serve", "--listen", "127.0.0.1:{port}", "--db", "{db}",
                                               "--external-api", external, "--timeout", "120"],
                           prefix="/" + mode, fetch="/" + mode))
     tornado = None if has_module("tornado", "requests") else "python3-tornado or python3-requests is not installed"
     for way in ("blocking", "async", "async-1000", "executor"):
-        peers.append(Peer(f"tornado {way}", [python, os.path.join(HERE, "tornado/server.py"), "--port", "{port}", "--db",
+        peers.append(Peer(f"tornado {way}", [PYTHON, os.path.join(HERE, "tornado/server.py"), "--port", "{port}", "--db",
                                              "{db}", "--external", external, "--way", way], missing=tornado))
     environment = {"PEER_DB": "{db}", "PEER_EXTERNAL": external, "PYTHONPATH": os.path.join(HERE, "wsgi")}
     wsgi = None if has_module("requests") else "python3-requests is not installed"
@@ -71,7 +75,7 @@ def list_peers(options, build, external):
 
 
 def has_module(*names):
-    return subprocess.run([sys.executable, "-c", "import " + ",".join(names)], capture_output=True, check=False).returncode == 0
+    return subprocess.run([PYTHON, "-c", "import " + ",".join(names)], capture_output=True, check=False).returncode == 0
 
 
 # ---- building: each returns the program and None, or anything and what is missing ----
@@ -193,7 +197,7 @@ class Run:
                 continue
             if rate and rate < 3:  # it serves one at a time, and more clients do not change that
                 requests = clients
-            result = own_client(self.options.offloop, url, clients, requests=requests)
+            result = own_client(self.options.program, url, clients, requests=requests)
             rate = result["rate"]
             self.keep(peer, f"fetch, {clients}", result)
         many = self.dose["many"]
@@ -202,7 +206,7 @@ class Run:
             self.note(f"{peer.name}: fetch, {many} was not run: at {rate:.0f} requests/s it would take {many / rate:.0f} s")
             return
         requests = many * (self.dose["many_rounds"] if ideal else 1)
-        self.keep(peer, f"fetch, {many}", own_client(self.options.offloop, url, many, requests=requests))
+        self.keep(peer, f"fetch, {many}", own_client(self.options.program, url, many, requests=requests))
 
     def note(self, text):
         text = text.split(" at ")[0] if any(text.split(" at ")[0] in note for note in self.notes) else text
@@ -254,8 +258,8 @@ def print_report(run, peers, dose):
 
 def parse():
     parser = argparse.ArgumentParser(prog="run-peers.sh")
-    parser.add_argument("--offloop", required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--build", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--program", default="build/default/offloop", help="offloop (build/default/offloop)")
+    parser.add_argument("--build", default="build/peers", help="where the peers are built (build/peers)")
     parser.add_argument("--full", action="store_true", help="the article's numbers of requests, and longer loads")
     parser.add_argument("--rounds", type=int, help="default: 3, or 5 with --full")
     parser.add_argument("--only", help="names that begin with one of these, separated by commas; offloop stays")
@@ -267,11 +271,11 @@ def main():
     options = parse()
     dose = FULL if options.full else QUICK
     options.rounds = options.rounds or dose["rounds"]
-    options.offloop, build = os.path.abspath(options.offloop), os.path.abspath(options.build)
+    options.program, build = os.path.abspath(options.program), os.path.abspath(options.build)
     os.makedirs(build, exist_ok=True)
     with folder() as place:
         pristine, log = os.path.join(place, "pristine.db"), os.path.join(place, "log")
-        service = [options.offloop, "external-api", "--listen", "127.0.0.1:0", "--delay", str(dose["delay"])]
+        service = [options.program, "external-api", "--listen", "127.0.0.1:0", "--delay", str(dose["delay"])]
         with Process(service, log) as slow:
             external = slow.announced_url() + "/"
             make_pristine(options, pristine, external, log)
@@ -292,7 +296,7 @@ def main():
 
 def make_pristine(options, path, external, log):
     """offloop makes the file on its first start; after SIGTERM it is whole without its log."""
-    command = [options.offloop, "serve", "--listen", "127.0.0.1:0", "--db", path, "--external-api", external]
+    command = [options.program, "serve", "--listen", "127.0.0.1:0", "--db", path, "--external-api", external]
     with Process(command, log) as server:
         server.announced_url()
         server.child.terminate()

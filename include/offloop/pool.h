@@ -46,11 +46,11 @@ typedef void ol_job_done_cb(struct ol_job *job, enum ol_job_status status);
 /** One blocking call, in the caller's memory: inputs copied in, results copied out. Zero it, then set what you need. */
 struct ol_job {
     /* set by the caller before submit, left alone until `done` */
-    ol_job_work_cb  *work;      /* required */
-    ol_job_done_cb  *done;      /* required */
+    ol_job_work_cb  *work; /* required */
+    ol_job_done_cb  *done; /* required */
     void            *arg;
-    const char      *name;      /* for reports of stuck jobs and for timelines; outlives the job; NULL: the class's name */
-    struct ol_scope *scope;     /* the job ends with it; NULL: on its own. Must live until `done` */
+    const char      *name;  /* for reports of stuck jobs and for timelines; outlives the job; NULL: the class's name */
+    struct ol_scope *scope; /* the job ends with it; NULL: on its own. Must live until `done` */
     double           timeout_s; /* from submit to the return of `work`; 0: none */
     unsigned         class_id;  /* index into the pool's classes */
 
@@ -60,28 +60,27 @@ struct ol_job {
 
     /* the pool's own; zero before the first submit */
     struct {
-        struct ol_pool     *pool;
-        struct ol_job      *prev, *next; /* the class's queue, or the running list; guarded by the pool's lock */
-        struct ol_job      *heap[3];     /* the deadlines; guarded by the pool's lock */
-        struct ol_scope     scope;       /* ends with cancel, deadline or close; what ol_cancelled() reads in `work` */
-        struct ol_scope_hook hook;
-        struct ol_post      post;        /* the completion, on its way to the loop */
-        struct ol_post      wake;        /* "my scope ended while I was queued", on its way to the loop */
-        uint64_t            submitted_ns, started_ns, finished_ns;
-        uint64_t            deadline_ns;
-        int                 state; /* atomic where read without the lock */
-        int                 status;
-        uint64_t            reserved[4];
+        struct ol_pool      *pool;
+        struct ol_job       *prev, *next; /* one list at a time: staged (loop only), queued (pool's lock), completed */
+        uint64_t             submitted_ns;
+        int                  state;  /* atomic; moved under the pool's lock but for staging and delivery (loop only) */
+        int                  status; /* enum ol_job_status, once it is known */
+        int                  wake_state; /* atomic; where `wake` is */
+        struct ol_scope      scope;      /* ends with cancel, deadline or close; what ol_cancelled() reads in `work` */
+        void                *heap[3];    /* in the heap of deadlines; guarded by the pool's lock */
+        struct ol_scope_hook hook;       /* on `scope`: it ended from above */
+        struct ol_post       wake;       /* "my scope ended while I was queued", on its way to the loop */
+        uint64_t             reserved[4];
     } own;
 };
 
 /** A share of a pool's threads. Zeroes mean the defaults. */
 struct ol_pool_class {
-    const char *name;             /* required; outlives the pool */
-    unsigned    threads_max;      /* at most so many of the pool's threads at once; 0: no quota of its own */
-    unsigned    threads_reserved; /* so many threads are kept for this class alone; the sum must be below the pool's threads_max */
-    size_t      queue_max;        /* jobs that may wait; then submit returns OL_EBUSY; 0: the pool's queue_max */
-    bool        codel;            /* drop what waits in a standing queue (CoDel on queue delay) */
+    const char *name;        /* required; outlives the pool */
+    unsigned    threads_max; /* at most so many of the pool's threads at once; 0: no quota of its own */
+    unsigned threads_reserved; /* so many threads are kept for this class alone; the sum must be below the pool's threads_max */
+    size_t queue_max;          /* jobs that may wait; then submit returns OL_EBUSY; 0: the pool's queue_max */
+    bool   codel;              /* drop what waits in a standing queue (CoDel on queue delay) */
 };
 
 /** Called on each worker thread, first and last thing. Thread: worker. `init` returns 0 or a negative code: then this thread ends and takes no job. */
@@ -89,18 +88,18 @@ typedef int  ol_worker_init_cb(void *arg);
 typedef void ol_worker_fini_cb(void *arg);
 
 struct ol_pool_config {
-    const char                 *name;           /* required, up to 10 bytes are seen in thread names "ol-<name>-N"; copied */
-    unsigned                    threads_min;    /* kept for ever; 0: 1 */
-    unsigned                    threads_max;    /* grown to when nobody is idle; 0: max(threads_min, 4) */
-    double                      idle_timeout_s; /* a thread above threads_min leaves after so long without work; 0: 10 s */
-    size_t                      queue_max;      /* each class's bound unless it has its own; 0: 65,536 */
-    const struct ol_pool_class *classes;        /* NULL: one class named "default"; copied */
-    unsigned                    n_classes;      /* up to 16 */
+    const char *name;                      /* required, up to 10 bytes are seen in thread names "ol-<name>-N"; copied */
+    unsigned    threads_min;               /* kept for ever; 0: 1 */
+    unsigned    threads_max;               /* grown to when nobody is idle; 0: max(threads_min, 4) */
+    double      idle_timeout_s;            /* a thread above threads_min leaves after so long without work; 0: 10 s */
+    size_t      queue_max;                 /* each class's bound unless it has its own; 0: 65,536 */
+    const struct ol_pool_class *classes;   /* NULL: one class named "default"; copied */
+    unsigned                    n_classes; /* up to 16 */
     ol_worker_init_cb          *worker_init;
     ol_worker_fini_cb          *worker_fini;
     void                       *worker_arg;
-    size_t                      stack_size;     /* bytes; 0: the system's default */
-    int                         nice;           /* added to the threads' niceness, 0 to 19, for CPU-bound pools */
+    size_t                      stack_size; /* bytes; 0: the system's default */
+    int                         nice;       /* added to the threads' niceness, 0 to 19, for CPU-bound pools */
 };
 
 /**

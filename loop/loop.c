@@ -350,8 +350,8 @@ int ol_loop_destroy(struct ol_loop *loop)
 int ol_loop_run(struct ol_loop *loop)
 {
     OL__ASSERT_LOOP(loop);
-    if (ol__loop_inside(loop))
-        return ol__fail(OL_EINVAL, 0, "the loop is running already");
+    if (ol__loop_inside(loop) || ol__here.fiber)
+        return ol__fail(OL_EINVAL, 0, ol__here.fiber ? "a fiber cannot run a loop" : "the loop is running already");
     loop->running = true;
     ev_run(loop->ev, 0);
     loop->running = false;

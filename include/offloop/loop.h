@@ -42,7 +42,7 @@ OL_API int ol_loop_destroy(struct ol_loop *loop);
  * instead.
  *
  * Thread:  the owner.
- * Returns: 0, or OL_EINVAL (already running).
+ * Returns: 0, or OL_EINVAL (already running, or called in a fiber).
  */
 OL_API int ol_loop_run(struct ol_loop *loop);
 

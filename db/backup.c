@@ -24,7 +24,7 @@
 #include "db/writer.h"
 #include "loop/wait.h"
 
-enum { PAGES_PER_STEP = 256 };
+enum { PAGES_PER_STEP = 256, BACKUPS_MAX = 16 };
 
 struct ol__backup {
     /* set by the caller */
@@ -77,6 +77,7 @@ static void end(struct ol__writer *writer, struct ol__backup *backup)
     writer->backup = NULL;
     pthread_mutex_lock(&writer->lock);
     ol_list_remove(&backup->link);
+    writer->n_backups--;
     pthread_mutex_unlock(&writer->lock);
     ol__wait_signal(backup->wait);
 }
@@ -233,9 +234,12 @@ static int submit(struct ol__writer *writer, struct ol__backup *backup)
     pthread_mutex_lock(&writer->lock);
     if (writer->is_closing) {
         rc = ol__fail(OL_ECLOSED, 0, "the database is closed");
+    } else if (writer->n_backups == BACKUPS_MAX) {
+        rc = ol__fail(OL_EBUSY, 0, "too many backups are waiting");
     } else {
         backup->is_queued = true;
         ol_list_append(&writer->backups, &backup->link);
+        writer->n_backups++;
         writer->is_asleep = false;
         pthread_cond_signal(&writer->wake);
     }
@@ -250,8 +254,10 @@ static bool withdraw(struct ol__writer *writer, struct ol__backup *backup, int r
 
     pthread_mutex_lock(&writer->lock);
     withdrawn = backup->is_queued;
-    if (withdrawn)
+    if (withdrawn) {
         ol_list_remove(&backup->link);
+        writer->n_backups--;
+    }
     backup->reason = reason;
     writer->is_asleep = false;
     pthread_cond_signal(&writer->wake);

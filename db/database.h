@@ -43,6 +43,9 @@ int ol__db_may_wait(struct ol_db *db);
 /** Tell the subscribers of OL_EVENT_DB, if any. Thread: any. */
 void ol__db_event(const struct ol_db *db, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/** Make sure of a database that may be written, in WAL mode, with the schema's newest version. Thread: the writer. */
+int ol__db_prepare_file(struct ol_db *db, struct ol__connection *conn, struct ol_error *error);
+
 /** Start a thread of the database's: named, its signals blocked. Returns 0 or an errno. */
 int ol__db_thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *arg);
 

@@ -1,9 +1,9 @@
 /*
  * open.c: opening and closing a database.
  *
- * In order: the writing connection (which makes the file, switches it to WAL and proves that it is a database that may be written), the
- * migrations, the readers, the writer's thread. Closing is the reverse, with one turn: readers first lose their work, then the writer
- * finishes what was accepted, then all reading connections are closed, and the writing one last, so that the last checkpoint is its too.
+ * First the writer: its thread makes the file, switches it to WAL, proves that it is a database that may be written, and runs the migrations.
+ * Then the readers. Closing is the reverse: the reading connections first, those of other threads among them, then the writer, which
+ * finishes what was accepted; its connection is the last, so that the last checkpoint and the removal of the log are its too.
  *
  * A failed open closes what there was; every part's close takes what its open left behind.
  */
@@ -184,11 +184,10 @@ static int explain(struct ol_db *db, struct ol_error *error)
     return ol__failure(error, error->code, error->detail, "cannot open the database %s: %s", db->path, why);
 }
 
-static int switch_to_wal(struct ol_db *db, struct ol_error *error)
+static int switch_to_wal(struct ol_db *db, struct ol__connection *conn, struct ol_error *error)
 {
-    struct ol__connection *conn = db->writer.conn;
-    int64_t                is_wal = 0, n_tables = 0;
-    int                    rc;
+    int64_t is_wal = 0, n_tables = 0;
+    int     rc;
 
     if (sqlite3_db_readonly(conn->sqlite, "main") == 1)
         return ol__failure(error, OL_EPERM, SQLITE_READONLY, "cannot open the database %s: it is read-only", db->path);
@@ -232,17 +231,22 @@ static void warn_of_reset_bug(const struct ol_db *db)
                      sqlite3_libversion());
 }
 
-static int open_parts(struct ol_db *db, const struct ol_db_config *config, struct ol_error *error)
+int ol__db_prepare_file(struct ol_db *db, struct ol__connection *conn, struct ol_error *error)
 {
-    int rc;
+    int rc = switch_to_wal(db, conn, error);
 
-    if ((rc = ol__writer_open(db, error)) < 0 || (rc = switch_to_wal(db, error)) < 0 ||
-        (rc = ol__migrate(db->writer.conn, config, error)) < 0)
-        return rc;
-    measure_wal(db);
-    if ((rc = ol__readers_open(db, error)) < 0)
-        return rc;
-    return ol__writer_start(db, error);
+    if (rc == 0)
+        rc = ol__migrate(conn, &db->config, error);
+    if (rc == 0)
+        measure_wal(db);
+    return rc;
+}
+
+static int open_parts(struct ol_db *db, struct ol_error *error)
+{
+    int rc = ol__writer_start(db, error);
+
+    return rc < 0 ? rc : ol__readers_open(db, error);
 }
 
 static struct ol_db *make(const char *path, const struct ol_db_config *config)
@@ -286,13 +290,13 @@ int ol_db_open(struct ol_db **ret_db, const char *path, const struct ol_db_confi
     db = make(path, config);
     if (!db)
         return ol__fail(OL_ENOMEM, 0, "out of memory");
-    rc = open_parts(db, config, &error);
+    rc = open_parts(db, &error);
     if (rc < 0) {
         explain(db, &error);
         ol_db_close(db);
         return ol__fail_with(&error);
     }
-    db->config.migrations = NULL;
+    db->config.migrations = NULL; /* the caller's; not needed any more */
     warn_of_reset_bug(db);
     *ret_db = db;
     return 0;
@@ -305,7 +309,6 @@ void ol_db_close(struct ol_db *db)
     if (!db)
         return;
     atomic_store_explicit(&db->is_closing, true, memory_order_release);
-    ol__writer_stop(db);
     ol__readers_close(db);
     ol__streams_fini(db);
     ol__threads_fini(db);

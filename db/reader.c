@@ -95,7 +95,8 @@ static bool on_slow(void *arg, uint64_t now_ns)
 {
     struct ol__reader *reader = arg;
 
-    if (reader->mode == OL__READER_SHORT) {
+    if (!reader->is_slow) {
+        reader->is_slow = true;
         become_slow(reader);
         reader->conn->slow_at_ns = reader->started_ns + LONG_NS;
     }
@@ -167,7 +168,7 @@ static uint64_t run_query(struct ol__reader *reader, struct ol__read *read, uint
     struct ol__connection *conn = reader->conn;
 
     reader->started_ns = now_ns;
-    reader->displaced = false;
+    reader->is_slow = reader->displaced = false;
     conn->slow_at_ns = slow_at_ns;
     read->rc = ol__connection_run(&read->rows, conn, read->sql, read->args, &now_ns, &read->error);
     conn->slow_at_ns = 0;

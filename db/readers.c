@@ -9,6 +9,9 @@
  * wakes one only when no reader is in short mode, or when more is queued than one of them takes at once. A reader that leaves something
  * behind wakes the next; one that turns slow hands back what it has not begun and wakes another.
  *
+ * A reader that waits for the disk cannot say so; a submit that finds one whose batch is older than STUCK_NS, and another reader idle, does it
+ * in its place.
+ *
  * A chunk's size follows the reads' average time, so that a batch stays below half a millisecond: 64 reads when they come from the
  * cache, a few when they come from the disk, and then the other readers get their share.
  *
@@ -27,6 +30,9 @@
 #include "db/failure.h"
 #include "db/reader.h"
 #include "loop/wait.h"
+
+#define STUCK_NS OL_NS_PER_MS
+#define FIRST_GUESS_NS (60 * OL_NS_PER_US) /* a read's time, before one was measured */
 
 /* ---- waking ---- */
 
@@ -57,6 +63,7 @@ struct ol__reader *ol__readers_pick_idle_locked(struct ol__readers *readers)
         return NULL;
     link = ol_list_pop(&readers->idle);
     reader = OL_CONTAINER_OF(link, struct ol__reader, idle);
+    reader->took_ns = ol_now_ns();
     ol__reader_set_mode_locked(reader,
                                OL__READER_SHORT); /* it counts as awake from here on: nobody wakes a second for the same work */
     return reader;
@@ -66,6 +73,24 @@ void ol__reader_wake(struct ol__reader *reader)
 {
     if (reader)
         pthread_cond_signal(&reader->wake);
+}
+
+/*
+ * A reader whose batch should have ended long ago waits for the disk, where no progress handler is called: what it has not begun goes
+ * to others.
+ */
+static void rescue_from_stuck_locked(struct ol__readers *readers)
+{
+    uint64_t now_ns = ol_now_ns();
+
+    for (unsigned i = 0; i < readers->n; i++) {
+        struct ol__reader *reader = &readers->all[i];
+
+        if (reader->mode != OL__READER_SHORT || now_ns < reader->took_ns + STUCK_NS)
+            continue;
+        ol__readers_hand_back_locked(readers, reader);
+        ol__reader_set_mode_locked(reader, OL__READER_SLOW);
+    }
 }
 
 /* ---- the queues ---- */
@@ -88,6 +113,8 @@ int ol__readers_submit(struct ol_db *db, struct ol__read *read)
     } else {
         ol_list_append(is_long ? &readers->longs : &readers->queue, &read->link);
         ++*n;
+        if (!ol_list_empty(&readers->idle))
+            rescue_from_stuck_locked(readers);
         to_wake = ol__readers_pick_idle_locked(readers);
     }
     pthread_mutex_unlock(&readers->lock);
@@ -97,6 +124,8 @@ int ol__readers_submit(struct ol_db *db, struct ol__read *read)
 
 void ol__readers_take_chunk_locked(struct ol__readers *readers, struct ol__reader *reader)
 {
+    reader->took_ns = ol_now_ns();
+    ol__reader_set_mode_locked(reader, OL__READER_SHORT);
     pthread_mutex_lock(&reader->lock);
     for (unsigned i = 0; i < readers->chunk && !ol_list_empty(&readers->queue); i++) {
         struct ol_link *link = ol_list_pop(&readers->queue);
@@ -215,8 +244,8 @@ void ol__readers_init(struct ol_db *db)
     ol_link_init(&readers->queue);
     ol_link_init(&readers->longs);
     ol_link_init(&readers->idle);
-    readers->read_avg_ns = OL__READ_BATCH_NS / OL__READ_CHUNK_MAX;
-    readers->chunk = OL__READ_CHUNK_MAX;
+    readers->read_avg_ns = FIRST_GUESS_NS;
+    readers->chunk = OL__READ_BATCH_NS / FIRST_GUESS_NS;
 }
 
 /* With fewer threads than wished for it works as well, with two at least: a long read and a stream must leave one for the others. */

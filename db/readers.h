@@ -64,7 +64,8 @@ struct ol__reader {
 
     /* guarded by the readers' lock */
     enum ol__reader_mode mode;
-    struct ol_link       idle; /* in the idle list */
+    struct ol_link       idle;    /* in the idle list */
+    uint64_t             took_ns; /* when it last took something */
     pthread_cond_t       wake;
 
     /* guarded by `lock`, which is taken after the readers' */
@@ -78,6 +79,7 @@ struct ol__reader {
     unsigned         n_pending;
     uint64_t         batch_ns;   /* when the batch began */
     uint64_t         started_ns; /* when the running read began */
+    bool             is_slow;    /* what runs has been found slow */
     bool             displaced;  /* it was stopped in order to run again alone */
 };
 

@@ -9,6 +9,9 @@
  * scope: an interrupted INSERT would take the transactions of others with it. So a write is taken up as late as can be: nothing leaves
  * the queue while the thread still waits for another process to let go of the lock.
  *
+ * The thread opens the connection, makes the file, brings its schema up to date, and at the end checkpoints and closes: so "one thread" is meant
+ * literally. ol_db_open waits until it has opened.
+ *
  * The thread is woken only when it sleeps: it says so under the lock, and looks at the queue after that.
  */
 #include "db/writer.h"
@@ -236,12 +239,10 @@ static void sleep_locked(struct ol__writer *writer)
     writer->is_asleep = false;
 }
 
-static void *writer_main(void *arg)
+static void work_until_closed(struct ol__writer *writer)
 {
-    struct ol__writer *writer = arg;
-    bool               has_writes, is_closing = false;
+    bool has_writes, is_closing = false;
 
-    is_writer = true;
     while (!is_closing) {
         pthread_mutex_lock(&writer->lock);
         if (ol_list_empty(&writer->queue) && !writer->is_closing)
@@ -256,6 +257,35 @@ static void *writer_main(void *arg)
         ol__checkpoint_if_due(writer, !has_writes);
     }
     ol__backup_abort_all(writer);
+}
+
+static void report_open(struct ol__writer *writer, int rc)
+{
+    pthread_mutex_lock(&writer->lock);
+    writer->open_rc = rc;
+    writer->is_open = true;
+    pthread_cond_signal(&writer->opened);
+    pthread_mutex_unlock(&writer->lock);
+}
+
+/* From the file's first byte to its last: no other thread writes it. */
+static void *writer_main(void *arg)
+{
+    struct ol__writer *writer = arg;
+    int                rc;
+
+    is_writer = true;
+    writer->patience_ns = ol_now_ns() + ol__seconds_to_ns(writer->db->config.busy_timeout_s);
+    rc = ol__writer_open(writer->db, &writer->open_error);
+    if (rc == 0)
+        rc = ol__db_prepare_file(writer->db, writer->conn, &writer->open_error);
+    writer->patience_ns = 0;
+    report_open(writer, rc);
+    if (rc == 0)
+        work_until_closed(writer);
+    if (writer->conn && rc == 0)
+        ol__checkpoint_last(writer);
+    ol__connection_close(writer->conn);
     return NULL;
 }
 
@@ -267,6 +297,7 @@ static void init_lock(struct ol__writer *writer)
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&writer->wake, &attr);
+    pthread_cond_init(&writer->opened, NULL);
     pthread_condattr_destroy(&attr);
 }
 
@@ -280,15 +311,22 @@ void ol__writer_init(struct ol_db *db)
 
 int ol__writer_start(struct ol_db *db, struct ol_error *error)
 {
-    int err = ol__db_thread_start(&db->writer.thread, "ol-db-w", writer_main, &db->writer);
+    struct ol__writer *writer = &db->writer;
+    int                err = ol__db_thread_start(&writer->thread, "ol-db-w", writer_main, writer);
 
     if (err)
         return ol__failure(error, OL_ESYS, err, "cannot start the writing thread of %s", db->path);
-    db->writer.is_started = true;
-    return 0;
+    writer->is_started = true;
+    pthread_mutex_lock(&writer->lock);
+    while (!writer->is_open)
+        pthread_cond_wait(&writer->opened, &writer->lock);
+    pthread_mutex_unlock(&writer->lock);
+    if (writer->open_rc < 0)
+        *error = writer->open_error;
+    return writer->open_rc;
 }
 
-void ol__writer_stop(struct ol_db *db)
+void ol__writer_close(struct ol_db *db)
 {
     struct ol__writer *writer = &db->writer;
 
@@ -298,15 +336,7 @@ void ol__writer_stop(struct ol_db *db)
     pthread_mutex_unlock(&writer->lock);
     if (writer->is_started)
         pthread_join(writer->thread, NULL);
-}
-
-void ol__writer_close(struct ol_db *db)
-{
-    struct ol__writer *writer = &db->writer;
-
-    if (writer->conn)
-        ol__checkpoint_last(writer);
-    ol__connection_close(writer->conn);
+    pthread_cond_destroy(&writer->opened);
     pthread_cond_destroy(&writer->wake);
     pthread_mutex_destroy(&writer->lock);
 }

@@ -45,8 +45,14 @@ struct ol__writer {
     struct ol_link queue; /* writes, in the order of their arrival */
     size_t         n_queue;
     struct ol_link backups; /* that wait, or run: the first */
+    unsigned       n_backups;
     bool           is_asleep;
     bool           is_closing;
+    bool           is_open; /* or has failed to */
+    int            open_rc;
+
+    pthread_cond_t  opened;     /* is_open */
+    struct ol_error open_error; /* the writer thread's until is_open */
 
     /* writer thread only */
     struct ol__connection *conn;    /* NULL: it was lost, and could not be opened again so far */
@@ -63,16 +69,10 @@ struct ol__writer {
 /** Before anything else. */
 void ol__writer_init(struct ol_db *db);
 
-/** Open the connection: the one that makes the file. Thread: any. */
-int ol__writer_open(struct ol_db *db, struct ol_error *error);
-
-/** Start the thread. Returns: 0 or OL_ESYS. */
+/** Start the thread, and wait until it has opened the file and brought its schema up to date. Returns: 0, OL_ESYS, or why it could not. */
 int ol__writer_start(struct ol_db *db, struct ol_error *error);
 
-/** Take nothing new, finish what was accepted, end the thread. */
-void ol__writer_stop(struct ol_db *db);
-
-/** Checkpoint and close: the last of all connections. Also after a failed open. */
+/** Take nothing new, finish what was accepted, checkpoint, close: the last connection of all. Also after a failed start. */
 void ol__writer_close(struct ol_db *db);
 
 /** Is this thread inside a transaction's body? Thread: any. */
@@ -85,6 +85,9 @@ struct ol__write *ol__writer_take(struct ol__writer *writer);
 
 /** Tell the caller; the write is gone afterwards. */
 void ol__writer_answer(struct ol__write *write);
+
+/** Open the connection. Returns: 0, or as ol__connection_open. */
+int ol__writer_open(struct ol_db *db, struct ol_error *error);
 
 /** Close the connection, roll back what it had, and open another. */
 void ol__writer_reopen(struct ol__writer *writer);

@@ -508,27 +508,6 @@ static void a_read_that_lost_its_place_is_run_again_alone_to_its_end(void **stat
     }
 }
 
-static void a_full_queue_refuses(void **state)
-{
-    enum { MANY = 64 };
-    struct ol_db *before = db;
-    struct seen   seen[MANY] = { { 0 } };
-    unsigned      n_busy = 0, n_served = 0;
-
-    (void)state;
-    db = open_with((struct ol_db_config){ .readers = 2, .queue_max = 4 });
-    run_fibers(look, seen, sizeof seen[0], MANY);
-    for (int i = 0; i < MANY; i++) {
-        n_busy += seen[i].rc == OL_EBUSY;
-        n_served += seen[i].rc == 0;
-    }
-    assert_int_equal(n_busy + n_served, MANY);
-    assert_true(n_served >= 4);
-    assert_true(n_busy > 0); /* the fibers submit in one turn; the readers cannot have taken 60 in the meantime */
-    ol_db_close(db);
-    db = before;
-}
-
 /* ---- what it sees ---- */
 
 struct watcher {
@@ -618,7 +597,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(point_reads_are_answered_while_more_long_reads_than_readers_run, setup, teardown),
         cmocka_unit_test_setup_teardown(a_queued_read_ends_at_its_deadline_while_all_readers_are_busy, setup, teardown),
         cmocka_unit_test_setup_teardown(a_read_that_lost_its_place_is_run_again_alone_to_its_end, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_full_queue_refuses, setup, teardown),
         cmocka_unit_test_setup_teardown(a_read_is_never_older_than_its_arrival, setup, teardown),
     };
 

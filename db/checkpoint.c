@@ -49,7 +49,7 @@ static void checkpoint(struct ol__writer *writer, int how)
     writer->patience_ns = how == SQLITE_CHECKPOINT_PASSIVE ? 1 : ol_now_ns() + PATIENCE_NS;
     rc = sqlite3_wal_checkpoint_v2(writer->conn->sqlite, NULL, how, &n_log, &n_moved);
     writer->patience_ns = 0;
-    writer->checkpoint_retry_ns = ol_now_ns() + RETRY_NS;
+    writer->checkpoint_retry_ns = rc == SQLITE_OK && n_moved == n_log ? 0 : ol_now_ns() + RETRY_NS;
     if (rc != SQLITE_OK && rc != SQLITE_BUSY) {
         ol__db_event(writer->db, OL_EIO, "a checkpoint failed: %s", sqlite3_errmsg(writer->conn->sqlite));
         return;

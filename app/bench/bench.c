@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <error.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,11 +59,22 @@ static void ask_url(struct load_request *request, uint64_t number, void *arg)
     request->body = target->body;
 }
 
+static void print_result(struct load_result *result)
+{
+    struct samples *latency = &result->latency;
+    uint64_t        n_failed = result->failed + result->dropped;
+
+    printf("{\"rate\": %.3f, \"requests\": %zu, \"failed\": %" PRIu64 ", \"seconds\": %.3f, \"mean_ms\": %.3f, ",
+           load_rate(result), latency->count, n_failed, result->seconds, samples_mean_ns(latency) / 1e6);
+    printf("\"p50_ms\": %.3f, \"p95_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f}\n",
+           (double)samples_percentile_ns(latency, 50) / 1e6, (double)samples_percentile_ns(latency, 95) / 1e6,
+           (double)samples_percentile_ns(latency, 99) / 1e6, (double)samples_percentile_ns(latency, 100) / 1e6);
+}
+
 static int bench_url(const struct bench_options *options)
 {
     struct url_target  target = { options->url, options->body };
     struct load_result result;
-    struct samples    *latency = &result.latency;
     int rc = load_run(&result, &(struct load_spec){ .concurrency = options->rate > 0 ? 16000 : options->concurrency,
                                                     .rate = options->rate,
                                                     .requests = options->requests,
@@ -73,15 +85,9 @@ static int bench_url(const struct bench_options *options)
     if (rc < 0)
         error(0, 0, "the load failed: %s", ol_strerror(rc));
     else
-        printf("{\"rate\": %.3f, \"requests\": %zu, \"failed\": %llu, \"seconds\": %.3f, \"mean_ms\": %.3f, "
-               "\"p50_ms\": %.3f, "
-               "\"p95_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f}\n",
-               load_rate(&result), latency->count, (unsigned long long)(result.failed + result.dropped), result.seconds,
-               samples_mean_ns(latency) / 1e6, (double)samples_percentile_ns(latency, 50) / 1e6,
-               (double)samples_percentile_ns(latency, 95) / 1e6, (double)samples_percentile_ns(latency, 99) / 1e6,
-               (double)samples_percentile_ns(latency, 100) / 1e6);
+        print_result(&result);
     if (rc == 0 && result.failed > 0)
-        error(0, 0, "%llu failed, the first with: %s", (unsigned long long)result.failed, result.why);
+        error(0, 0, "%" PRIu64 " failed, the first with: %s", result.failed, result.why);
     load_result_fini(&result);
     return rc < 0;
 }

@@ -18,7 +18,7 @@ struct goal {
 enum { GOALS_MAX = 24, SENTENCES_MAX = 12, SENTENCE_SIZE = 400 };
 
 /** Returns how many; rows that were not measured are left out. */
-unsigned find_goals(struct goal goals[GOALS_MAX], const struct report *report);
+unsigned find_goals(struct goal list[GOALS_MAX], const struct report *report);
 
 /** One cell of the crossover table. */
 struct crossing {

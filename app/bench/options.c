@@ -68,13 +68,14 @@ static void parse_modes(struct plan_wish *wish, const char *text)
     memset(wish->modes, 0, sizeof wish->modes);
     while (*text) {
         size_t size = strcspn(text, ",");
-        int    mode = 0;
+        bool   is_known = false;
 
-        while (mode < MODES && (strlen(mode_names[mode]) != size || strncmp(mode_names[mode], text, size) != 0))
-            mode++;
-        if (mode == MODES)
+        for (int mode = 0; mode < MODES; mode++) {
+            if (strlen(mode_names[mode]) == size && strncmp(mode_names[mode], text, size) == 0)
+                wish->modes[mode] = is_known = true;
+        }
+        if (!is_known)
             error(EXIT_USAGE, 0, "--modes: '%.*s' is not blocking, offload or async", (int)size, text);
-        wish->modes[mode] = true;
         text += size;
         text += *text == ',';
     }

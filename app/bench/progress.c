@@ -13,6 +13,7 @@
 #include <offloop/base.h>
 
 enum { BAR = 28 };
+static const long NS_PER_S = 1000000000, HALF_S_NS = 500000000;
 
 double progress_share(double total_s, double done_s, double step_s, double in_step_s)
 {
@@ -28,15 +29,15 @@ static void draw_locked(const struct progress *progress)
     double   elapsed_s = (double)(now - progress->began_ns) / 1e9;
     double   share = progress_share(progress->total_s, progress->done_s, progress->step_s, in_step_s);
     double   pace = share > 0.05 ? elapsed_s / (share * progress->total_s) : 1;
-    double   left_s = (1 - share) * progress->total_s * pace;
+    int      left_s = (int)((1 - share) * progress->total_s * pace);
     int      full = (int)(share * BAR);
     char     bar[BAR + 1];
 
     memset(bar, '#', (size_t)full);
     memset(bar + full, '.', (size_t)(BAR - full));
     bar[BAR] = '\0';
-    fprintf(stderr, "\r[%s] %3.0f %%  %2.0f:%02.0f left  %-44.44s", bar, share * 100, (double)((int)left_s / 60),
-            (double)((int)left_s % 60), progress->what);
+    fprintf(stderr, "\r[%s] %3.0f %%  %2d:%02d left  %-44.44s", bar, share * 100, left_s / 60, left_s % 60,
+            progress->what);
 }
 
 static void *draw_on(void *arg)
@@ -48,11 +49,8 @@ static void *draw_on(void *arg)
     while (!progress->is_over) {
         draw_locked(progress);
         clock_gettime(CLOCK_REALTIME, &at);
-        at.tv_nsec += 500 * 1000 * 1000;
-        if (at.tv_nsec >= 1000 * 1000 * 1000) {
-            at.tv_sec++;
-            at.tv_nsec -= 1000 * 1000 * 1000;
-        }
+        at.tv_sec += at.tv_nsec >= HALF_S_NS;
+        at.tv_nsec = (at.tv_nsec + HALF_S_NS) % NS_PER_S;
         pthread_cond_timedwait(&progress->changed, &progress->lock, &at);
     }
     pthread_mutex_unlock(&progress->lock);

@@ -44,8 +44,11 @@ static void add_tick(struct scale *scale, double value)
 static void add_log_ticks(struct scale *scale)
 {
     double decades = log10(scale->max / scale->min);
+    int    first = (int)floor(log10(scale->min) + 1e-9), last = (int)ceil(log10(scale->max));
 
-    for (double power = pow(10, floor(log10(scale->min) + 1e-9)); power <= scale->max * 1.0001; power *= 10) {
+    for (int exponent = first; exponent <= last; exponent++) {
+        double power = pow(10, exponent);
+
         add_tick(scale, power);
         if (decades < 2.5)
             add_tick(scale, power * 2);
@@ -54,16 +57,20 @@ static void add_log_ticks(struct scale *scale)
     }
 }
 
+/* 1, 2 or 5 times a power of ten, so that there are about five to `span`. */
+static double round_step(double span)
+{
+    double power = pow(10, floor(log10(span / 5))), rough = span / 5 / power;
+
+    return rough < 1.5 ? power : rough < 3.5 ? 2 * power : rough < 7.5 ? 5 * power : 10 * power;
+}
+
 static void add_even_ticks(struct scale *scale)
 {
-    double rough = (scale->max - scale->min) / 5, power = pow(10, floor(log10(rough)));
-    double step = rough / power < 1.5   ? power
-                  : rough / power < 3.5 ? 2 * power
-                  : rough / power < 7.5 ? 5 * power
-                                        : 10 * power;
+    double step = round_step(scale->max - scale->min), first = ceil(scale->min / step);
 
-    for (double value = ceil(scale->min / step) * step; value <= scale->max * 1.0001; value += step)
-        add_tick(scale, fabs(value) < step / 1e6 ? 0 : value);
+    for (int i = 0; i < TICKS_MAX; i++)
+        add_tick(scale, (first + i) * step);
 }
 
 /* Make the limits round and choose the ticks. */

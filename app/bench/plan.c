@@ -65,20 +65,20 @@ static const struct dose quick = {
     .idle_s = 0.6,
     .load_c = { 5, 10, 20 },
     .blocking_n = { 5, 10, 20 },
-    .other_n = { 20, 40, 80 },
+    .other_n = { 15, 30, 60 },
     .sweep_c = { 1, 100, 400 },
     .sweep_rounds = 3,
     .sweep_s = 0.5,
-    .busy_s = 0.35,
+    .busy_s = 0.3,
     .fetch_rate = 20,
     .fetch_rate_s = 0.5,
     .query_rate = 1000,
     .query_rate_s = 0.3,
     .pool_threads = { 1, 4, 16, 64 },
     .pool_s = 0.35,
-    .crossover_ms = { 10, 100 },
+    .crossover_ms = { 5, 50 },
     .crossover_c = { 1, 20, 200 },
-    .crossover_s = 0.21,
+    .crossover_s = 0.12,
     .memory_c = 1000,
     .memory_s = 0.5,
 };
@@ -278,6 +278,8 @@ static void add_pool_sizes(struct plan *plan, const struct dose *dose, const boo
 
 static void add_crossover(struct plan *plan, const struct dose *dose, enum mode mode)
 {
+    bool leaves_work = false;
+
     for (unsigned i = 0; i == 0 || dose->crossover_ms[i - 1] > 0; i++) {
         double call_ms = i ? dose->crossover_ms[i - 1] : 0;
 
@@ -291,7 +293,9 @@ static void add_crossover(struct plan *plan, const struct dose *dose, enum mode 
                                  .window_s = dose->crossover_s,
                                  .cut = true };
 
-            step.fresh_server = mode == MODE_BLOCKING || (i == 0 && j == 0);
+            /* Of cut clients before a blocked loop, all but one have left a request that it will still work through. */
+            step.fresh_server = (i == 0 && j == 0) || leaves_work;
+            leaves_work = mode == MODE_BLOCKING && i > 0 && step.concurrency > 1;
             add(plan, step);
         }
     }

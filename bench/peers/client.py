@@ -23,7 +23,7 @@ def measure(tool, offloop, url, clients, seconds):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", default="build/default/offloop")
-    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--seconds", type=float, default=5)
     options = parser.parse_args()
     tools = [tool for tool in ("offloop", "ab", "wrk") if tool == "offloop" or find(tool)]
 

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum place fetch_places[N_PLACES] = { PLAIN_THREAD, OTHER_THREAD, FIBER, BLOCKING_ROUTE, BARE_LOOP };
+enum place fetch_places[N_PLACES] = { PLAIN_THREAD, OTHER_THREAD, FIBER, WORKER, BLOCKING_ROUTE, BARE_LOOP };
 
 struct errand {
     const struct ol_fetch_request *request;

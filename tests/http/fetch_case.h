@@ -21,13 +21,16 @@ struct fetched fetch_in(enum place place, struct ol_scope *scope, const struct o
 bool is_answer(const struct fetched *fetched, const char *body);
 
 /* One test for each place that may wait; the test gets the place as its state. */
-#define IN_EVERY_PLACE(test)                                                          \
-    { #test " (plain thread)", test, NULL, NULL, &fetch_places[PLAIN_THREAD] },       \
-        { #test " (another thread)", test, NULL, NULL, &fetch_places[OTHER_THREAD] }, \
-        { #test " (fiber)", test, NULL, NULL, &fetch_places[FIBER] },                 \
-    {                                                                                 \
-#test " (blocking route)", test, NULL, NULL, &fetch_places[BLOCKING_ROUTE]    \
+#define IN_PLACE(test, place, setup, teardown)                                                            \
+    {                                                                                                     \
+        .name = #test " (" #place ")", .test_func = test, .setup_func = setup, .teardown_func = teardown, \
+        .initial_state = &fetch_places[place]                                                             \
     }
+#define IN_EVERY_PLACE_WITH(test, setup, teardown)                                                \
+    IN_PLACE(test, PLAIN_THREAD, setup, teardown), IN_PLACE(test, OTHER_THREAD, setup, teardown), \
+        IN_PLACE(test, FIBER, setup, teardown), IN_PLACE(test, WORKER, setup, teardown),          \
+        IN_PLACE(test, BLOCKING_ROUTE, setup, teardown)
+#define IN_EVERY_PLACE(test) IN_EVERY_PLACE_WITH(test, NULL, NULL)
 
 extern enum place fetch_places[N_PLACES];
 

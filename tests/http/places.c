@@ -5,11 +5,16 @@
 
 #include <offloop/fiber.h>
 #include <offloop/loop.h>
+#include <offloop/pool.h>
 #include "loop/here.h"
 
 const char *const place_names[N_PLACES] = {
-    [PLAIN_THREAD] = "a plain thread",     [OTHER_THREAD] = "another thread", [FIBER] = "a fiber",
-    [BLOCKING_ROUTE] = "a blocking route", [BARE_LOOP] = "the bare loop",
+    [PLAIN_THREAD] = "a plain thread",
+    [OTHER_THREAD] = "another thread",
+    [FIBER] = "a fiber",
+    [WORKER] = "a worker",
+    [BLOCKING_ROUTE] = "a blocking route",
+    [BARE_LOOP] = "the bare loop",
 };
 
 struct call {
@@ -45,6 +50,18 @@ static void fiber_main(void *arg)
     call->run(call->arg);
 }
 
+static void worker_work(struct ol_job *job)
+{
+    struct call *call = job->arg;
+
+    call->run(call->arg);
+}
+
+static void worker_done(struct ol_job *job, enum ol_job_status status)
+{
+    (void)job, (void)status;
+}
+
 static void blocking_route(struct ol_timer *timer)
 {
     struct call    *call = timer->arg;
@@ -57,6 +74,22 @@ static void blocking_route(struct ol_timer *timer)
 static void bare_callback(struct ol_timer *timer)
 {
     call_under_scope(timer->arg);
+}
+
+static void on_a_worker(struct call *call)
+{
+    struct ol_job   job = { .work = worker_work, .done = worker_done, .arg = call, .scope = call->scope };
+    struct ol_loop *loop;
+    struct ol_pool *pool;
+
+    check(ol_loop_create(&loop, NULL) == 0);
+    check(ol_pool_create(&pool, loop, &(struct ol_pool_config){ .name = "place", .threads_max = 1 }) == 0);
+    /* A scope that has ended is refused by the submit already. */
+    if (ol_pool_submit(pool, &job) < 0)
+        call_under_scope(call);
+    check(ol_loop_run(loop) == 0);
+    check(ol_pool_destroy(pool, NULL, NULL) == 0);
+    check(ol_loop_destroy(loop) == 0);
 }
 
 static void on_a_loop(enum place place, struct call *call)
@@ -84,6 +117,7 @@ void in_place(enum place place, struct ol_scope *scope, void (*run)(void *arg), 
         check(pthread_create(&thread, NULL, thread_main, &call) == 0);
         check(pthread_join(thread, NULL) == 0);
         break;
+    case WORKER: on_a_worker(&call); break;
     default: on_a_loop(place, &call); break;
     }
 }

@@ -11,7 +11,7 @@
 
 #include <offloop/scope.h>
 
-enum place { PLAIN_THREAD, OTHER_THREAD, FIBER, BLOCKING_ROUTE, BARE_LOOP, N_PLACES };
+enum place { PLAIN_THREAD, OTHER_THREAD, FIBER, WORKER, BLOCKING_ROUTE, BARE_LOOP, N_PLACES };
 
 extern const char *const place_names[N_PLACES];
 

@@ -362,13 +362,7 @@ static void too_much_concurrency_is_refused(void **state)
     ol_fetch_batch_destroy(NULL);
 }
 
-#define AT_A_DESK(test)                                                                          \
-    { #test " (plain thread)", test, open_desk, close_desk, &fetch_places[PLAIN_THREAD] },       \
-        { #test " (another thread)", test, open_desk, close_desk, &fetch_places[OTHER_THREAD] }, \
-        { #test " (fiber)", test, open_desk, close_desk, &fetch_places[FIBER] },                 \
-    {                                                                                            \
-#test " (blocking route)", test, open_desk, close_desk, &fetch_places[BLOCKING_ROUTE]    \
-    }
+#define AT_A_DESK(test) IN_EVERY_PLACE_WITH(test, open_desk, close_desk)
 
 int main(void)
 {

@@ -118,13 +118,7 @@ static void name_that_is_not_found_is_the_upstreams_failure(void **state)
     assert_int_equal(fetched.rc, OL_EUPSTREAM);
 }
 
-#define WITH_GATES(test)                                                                          \
-    { #test " (plain thread)", test, make_gates, free_gates, &fetch_places[PLAIN_THREAD] },       \
-        { #test " (another thread)", test, make_gates, free_gates, &fetch_places[OTHER_THREAD] }, \
-        { #test " (fiber)", test, make_gates, free_gates, &fetch_places[FIBER] },                 \
-    {                                                                                             \
-#test " (blocking route)", test, make_gates, free_gates, &fetch_places[BLOCKING_ROUTE]    \
-    }
+#define WITH_GATES(test) IN_EVERY_PLACE_WITH(test, make_gates, free_gates)
 
 int main(void)
 {

@@ -232,13 +232,55 @@ def cell(run, name, load, figure):
     results = run.results.get((name, load))
     if not results:
         return ""
-    middle, least, most = spread([result[figure] for result in results])
-    text = f"{number(middle)} ({number(least)} to {number(most)})"
-    reference = run.results.get(("offloop async", load))
+    typical, least, most = spread([result[figure] for result in results])
+    text = f"{number(typical)} ({number(least)} to {number(most)})"
+    reference = middle(run, "offloop async", load)
     if figure == "rate" and reference and name != "offloop async":
-        text += f", {middle / spread([result[figure] for result in reference])[0]:.2f}x"
+        text += f", {typical / reference:.2f}x"
     failed = sum(result["failed"] for result in results)
     return text + (f", **{failed} failed**" if failed else "")
+
+
+SEED = {5: "9.7"}  # requests/s of the article's asynchronous handler, as far as its text gives them
+SEED_COLUMNS = ("tornado blocking", "tornado async", "tornado async-1000", "tornado executor", "offloop blocking",
+                "offloop offload", "offloop async")
+
+
+def middle(run, name, load):
+    """The median rate, or None where it was not run."""
+    results = run.results.get((name, load))
+    return spread([result["rate"] for result in results])[0] if results else None
+
+
+def print_seed_table(run, dose):
+    print("\n## The seed's loads, requests/s\n")
+    print("| clients | seed, async | " + " | ".join(SEED_COLUMNS) + " | ideal |\n|---:|" + "---:|" * (len(SEED_COLUMNS) + 2))
+    for clients in [clients for clients, _ in dose["fetch"]] + [dose["many"]]:
+        rates = [middle(run, name, f"fetch, {clients}") for name in SEED_COLUMNS]
+        print(f"| {clients} | {SEED.get(clients, '')} | " + " | ".join(number(rate) if rate else "" for rate in rates) +
+              f" | {number(clients / dose['delay'])} |")
+
+
+def print_goals(run, dose):
+    """Each goal that this run can tell about; what is not met stays."""
+    many = f"fetch, {dose['many']}"
+    goals = [("offloop async", "fetch, 20", "tornado async", 2), ("offloop offload", "fetch, 20", "tornado async", 2),
+             ("offloop async", "hello", "nginx", 1), ("offloop offload", "read", "go", 2.5),
+             ("offloop offload", "read", "rust tokio", 2.5), ("offloop async", "insert, 64", "go", 12)]
+    print("\n## Goals\n\n| goal | wanted | measured | other | ratio | |\n|---|---:|---:|---:|---:|---|")
+    for name, load, other, wanted in goals:
+        ours, theirs = middle(run, name, load), middle(run, other, load)
+        if ours and theirs:
+            print_goal(f"{name}, {load}, beside {other}", wanted, ours, theirs)
+    ours = middle(run, "offloop async", many)
+    if ours:
+        print_goal(f"offloop async, {many}, beside the ideal", 0.95, ours, dose["many"] / dose["delay"])
+
+
+def print_goal(what, wanted, ours, theirs):
+    ratio = ours / theirs
+    print(f"| {what} | {wanted}x | {number(ours)}/s | {number(theirs)}/s | {ratio:.2f}x | "
+          f"{'met' if ratio >= wanted else '**not met**'} |")
 
 
 def print_report(run, peers, dose):
@@ -251,6 +293,8 @@ def print_report(run, peers, dose):
     print_table(run, peers, "p99 in ms of the same", fetches, "p99_ms")
     print_table(run, peers, "Requests/s, wrk: /hello and point reads with 64 clients, durable inserts with 1 and 64", others)
     print_table(run, peers, "p99 in ms of the same", others, "p99_ms")
+    print_seed_table(run, dose)
+    print_goals(run, dose)
     print()
     for note in run.notes:
         print(f"* {note}")

@@ -21,6 +21,7 @@ static const struct ol_db_config config = {
     .readers = 2,
     .migrations = schema,
     .n_migrations = 1,
+    .batch_max_s = 1000, /* a group ends when its queue is empty, however slow the machine is */
     .wal_soft_pages = 1,
     .wal_hard_pages = 20,
 };

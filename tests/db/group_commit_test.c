@@ -27,7 +27,7 @@ static const char *const schema[] = {
 static int setup(void **state)
 {
     (void)state;
-    db = open_new(&(struct ol_db_config){ .migrations = schema, .n_migrations = 1 });
+    db = open_new(&(struct ol_db_config){ .migrations = schema, .n_migrations = 1, .batch_max_s = 1000 });
     return 0;
 }
 

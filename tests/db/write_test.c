@@ -169,7 +169,7 @@ static void batches_keep_to_their_bounds(void **state)
     struct hold        hold;
 
     (void)state;
-    db = open_with((struct ol_db_config){ .batch_max = 3 });
+    db = open_with((struct ol_db_config){ .batch_max = 3, .batch_max_s = 1000 });
     hold_writer(&hold, db);
     for (unsigned i = 0; i < N; i++) {
         writes[i] = (struct bg_write){ .db = db, .sql = "INSERT INTO t (x) VALUES (NULL)" };

@@ -33,16 +33,21 @@ static void delete_folder(const char *folder)
     rmdir(folder);
 }
 
+static void fill_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGHUP);
+}
+
 static void *wait_for_signal(void *arg)
 {
     struct world *world = arg;
     sigset_t      set;
     int           signal_number;
 
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
+    fill_signals(&set);
     sigwait(&set, &signal_number);
     process_kill_all();
     delete_folder(world->folder);
@@ -50,20 +55,13 @@ static void *wait_for_signal(void *arg)
     _exit(128 + signal_number);
 }
 
-/* Before any other thread, so that all of them inherit the mask. */
-static int watch_signals(struct world *world)
+/* Before there is anything to delete, and before any other thread, so that all of them inherit the mask. */
+static void hold_signals(void)
 {
     sigset_t set;
-    int      rc;
 
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
+    fill_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    rc = pthread_create(&world->signals, NULL, wait_for_signal, world);
-    world->has_signals = rc == 0;
-    return rc;
 }
 
 int world_open(struct world *world, const char *parent)
@@ -72,6 +70,7 @@ int world_open(struct world *world, const char *parent)
     int  rc;
 
     *world = (struct world){ .log_fd = -1 };
+    hold_signals();
     if (!parent)
         parent = getenv("TMPDIR");
     snprintf(world->folder, sizeof world->folder, "%s/offloop-bench.XXXXXX", parent && *parent ? parent : "/tmp");
@@ -83,7 +82,8 @@ int world_open(struct world *world, const char *parent)
     snprintf(world->db_path, sizeof world->db_path, "%s/items.db", world->folder);
     snprintf(path, sizeof path, "%s/log", world->folder);
     world->log_fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    rc = world->log_fd < 0 ? errno : watch_signals(world);
+    rc = world->log_fd < 0 ? errno : pthread_create(&world->signals, NULL, wait_for_signal, world);
+    world->has_signals = rc == 0;
     if (rc == 0)
         return 0;
     error(0, rc, "cannot begin");

@@ -58,6 +58,8 @@ void ol__worker_call_locked(struct ol_pool *pool, struct ol__errands *errands)
         errands->start = ol__worker_place_locked(pool);
     if (errands->wake || errands->start)
         pool->n_called++;
+    else if (pool->start_failed)
+        ol__deadline_due_locked(pool, pool->retry_ns, errands);
 }
 
 void ol__worker_wake(struct ol__worker *worker)
@@ -137,8 +139,7 @@ static void start_failed_locked(struct ol_pool *pool, struct ol__errands *errand
     pool->n_called--;
     pool->start_failed = true;
     pool->retry_ns = ol_now_ns() + RETRY_NS;
-    if (pool->n_queued > 0)
-        ol__deadline_due_locked(pool, pool->retry_ns, errands);
+    ol__worker_call_locked(pool, errands); /* somebody idle may do it; else the retry is noted */
 }
 
 /* Join the thread that was here last, if there was one. Returns whether there was. */

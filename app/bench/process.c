@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,30 +25,40 @@
 
 enum { START_LIMIT_S = 60, PROCESSES_MAX = 4 };
 
-static pthread_mutex_t live_lock = PTHREAD_MUTEX_INITIALIZER;
-static pid_t           live[PROCESSES_MAX]; /* guarded by live_lock */
+static struct {
+    pthread_mutex_t lock;
+    /* guarded by lock */
+    pid_t pids[PROCESSES_MAX]; /* 0: an empty place */
+    bool  is_over;             /* no process may be started any more */
+} live = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* Replace `from` by `to` in the table of the living; 0 is an empty place. */
-static void note_live(pid_t from, pid_t to)
+/* Replace `from` by `to` in the table of the living. */
+static void note_live_locked(pid_t from, pid_t to)
 {
-    pthread_mutex_lock(&live_lock);
     for (int i = 0; i < PROCESSES_MAX; i++) {
-        if (live[i] == from) {
-            live[i] = to;
-            break;
+        if (live.pids[i] == from) {
+            live.pids[i] = to;
+            return;
         }
     }
-    pthread_mutex_unlock(&live_lock);
 }
 
 void process_kill_all(void)
 {
-    pthread_mutex_lock(&live_lock);
+    siginfo_t info;
+
+    pthread_mutex_lock(&live.lock);
+    live.is_over = true;
     for (int i = 0; i < PROCESSES_MAX; i++) {
-        if (live[i] > 0)
-            kill(live[i], SIGKILL);
+        if (live.pids[i] > 0)
+            kill(live.pids[i], SIGKILL);
     }
-    pthread_mutex_unlock(&live_lock);
+    /* Seen, but left for their owner to reap: he may be about to do so. */
+    for (int i = 0; i < PROCESSES_MAX; i++) {
+        if (live.pids[i] > 0)
+            waitid(P_PID, (id_t)live.pids[i], &info, WEXITED | WNOWAIT);
+    }
+    pthread_mutex_unlock(&live.lock);
 }
 
 static _Noreturn void become(char *const argv[], int out, int log_fd, pid_t parent)
@@ -91,24 +102,36 @@ static int read_url(struct process *process)
     return OL_EIO;
 }
 
+/* Returns the child's pid, or -1. */
+static pid_t start_live(char *const argv[], int out, int log_fd)
+{
+    pid_t parent = getpid(), pid = -1;
+
+    pthread_mutex_lock(&live.lock);
+    if (!live.is_over)
+        pid = fork();
+    if (pid == 0)
+        become(argv, out, log_fd, parent);
+    if (pid > 0)
+        note_live_locked(0, pid);
+    pthread_mutex_unlock(&live.lock);
+    return pid;
+}
+
 int process_start(struct process *process, char *const argv[], int log_fd)
 {
-    pid_t parent = getpid();
     int   pipe_fds[2];
+    pid_t pid;
 
     if (pipe2(pipe_fds, O_CLOEXEC) < 0)
         return OL_ESYS;
-    *process = (struct process){ .out = pipe_fds[0] };
-    process->pid = fork();
-    if (process->pid == 0)
-        become(argv, pipe_fds[1], log_fd, parent);
+    pid = start_live(argv, pipe_fds[1], log_fd);
     close(pipe_fds[1]);
-    if (process->pid < 0) {
+    if (pid < 0) {
         close(pipe_fds[0]);
-        process->pid = 0;
         return OL_ESYS;
     }
-    note_live(0, process->pid);
+    *process = (struct process){ .pid = pid, .out = pipe_fds[0] };
     if (read_url(process) < 0) {
         process_stop(process);
         return OL_EIO;
@@ -121,9 +144,11 @@ void process_stop(struct process *process)
     if (process->pid <= 0)
         return;
     kill(process->pid, SIGKILL);
+    pthread_mutex_lock(&live.lock);
     while (waitpid(process->pid, NULL, 0) < 0 && errno == EINTR)
         ;
-    note_live(process->pid, 0);
+    note_live_locked(process->pid, 0);
+    pthread_mutex_unlock(&live.lock);
     close(process->out);
     *process = (struct process){ 0 };
 }

@@ -26,7 +26,7 @@ int process_start(struct process *process, char *const argv[], int log_fd);
 /** Kill it and wait until it is gone. Nothing of it is worth a drain: the load is over. Harmless when there is none. */
 void process_stop(struct process *process);
 
-/** Kill every child there is; for the end by a signal. Thread: any. */
+/** Kill every process there is, wait until they are gone, and let no other begin; for the end by a signal. Thread: any. */
 void process_kill_all(void);
 
 struct process_cost {

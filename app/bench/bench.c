@@ -88,8 +88,9 @@ static int bench_url(const struct bench_options *options)
         print_result(&result);
     if (rc == 0 && result.failed > 0)
         error(0, 0, "%" PRIu64 " failed, the first with: %s", result.failed, result.why);
+    rc = rc < 0 || result.latency.count == 0;
     load_result_fini(&result);
-    return rc < 0;
+    return rc;
 }
 
 /* ---- the plan ---- */
@@ -141,33 +142,51 @@ static int finish(FILE *out, const char *path, int rc)
     return 0;
 }
 
+/* The files that were asked for; NULL: not asked for. */
+struct outputs {
+    FILE *json, *csv, *html;
+};
+
+static void open_outputs(struct outputs *outputs, const struct bench_options *options)
+{
+    outputs->json = open_for_writing(options->json_path);
+    outputs->csv = open_for_writing(options->csv_path);
+    outputs->html = open_for_writing(options->html_path);
+}
+
+static int write_outputs(const struct outputs *outputs, const struct bench_options *options, const struct report *report)
+{
+    int rc;
+
+    report_markdown(stdout, report);
+    rc = finish(outputs->json, options->json_path, outputs->json ? report_json(outputs->json, report) : 0);
+    rc |= finish(outputs->csv, options->csv_path, outputs->csv ? report_csv(outputs->csv, report) : 0);
+    rc |= finish(outputs->html, options->html_path, outputs->html ? report_html(outputs->html, report) : 0);
+    if (options->svg_folder)
+        rc |= plots_write(options->svg_folder, report);
+    return rc;
+}
+
 static int bench_plan(const struct bench_options *options)
 {
-    FILE         *json = open_for_writing(options->json_path), *csv = open_for_writing(options->csv_path);
-    FILE         *html = open_for_writing(options->html_path);
-    struct report report, old_report = { .plan = "" };
-    int           rc = 0;
+    struct report  report = { .plan = "" }, old_report = { .plan = "" };
+    struct outputs outputs;
+    int            rc = 0;
 
-    if (options->compare_path)
+    if (options->compare_path) /* before anything is opened: it may be the file that is written next */
         read_report(&old_report, options->compare_path);
     if (options->from_path)
         read_report(&report, options->from_path);
-    else
+    open_outputs(&outputs, options);
+    if (!options->from_path)
         rc = measure(&report, options);
-    if (rc < 0)
-        goto out;
-    report_markdown(stdout, &report);
-    rc = finish(json, options->json_path, json ? report_json(json, &report) : 0);
-    rc |= finish(csv, options->csv_path, csv ? report_csv(csv, &report) : 0);
-    rc |= finish(html, options->html_path, html ? report_html(html, &report) : 0);
-    if (options->svg_folder)
-        rc |= plots_write(options->svg_folder, &report);
-    if (options->compare_path && compare_reports(stdout, &old_report, &report, options->tolerance_percent) != 0)
-        rc = -1;
-out:
+    if (rc == 0)
+        rc = write_outputs(&outputs, options, &report);
+    if (rc == 0 && options->compare_path)
+        rc = compare_reports(stdout, &old_report, &report, options->tolerance_percent) != 0;
     report_fini(&report);
     report_fini(&old_report);
-    return rc < 0;
+    return rc != 0;
 }
 
 int app_bench(int argc, char **argv)

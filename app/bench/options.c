@@ -51,7 +51,7 @@ static const struct argp_option table[] = {
     { "html", KEY_HTML, "FILE", 0, "The report: one file that needs no other", 2 },
     { "svg", KEY_SVG, "DIR", 0, "The report's plots as files", 2 },
     { "compare", KEY_COMPARE, "OLD.json", 0, "Beside an earlier run; status 1 when a figure falls", 2 },
-    { "tolerance", KEY_TOLERANCE, "PERCENT", 0, "... by more than this (default: 20)", 2 },
+    { "tolerance", KEY_TOLERANCE, "PERCENT", 0, "By how much a figure must fall for that (default: 20)", 2 },
     { "from", KEY_FROM, "FILE.json", 0, "Measure nothing; make all this of an earlier run", 2 },
     { NULL, 0, NULL, 0, "One URL instead, with the same clients:", 3 },
     { "url", KEY_URL, "URL", 0, "Ask for this and print one line of JSON", 3 },

@@ -36,6 +36,7 @@ struct way {
 
 static struct {
     const char   *path;
+    char          bare_path[4096];
     double        seconds;
     struct ol_db *db;
     uint64_t      until_ns;
@@ -71,11 +72,11 @@ static void note_latency(struct way *way, uint64_t began_ns)
 
 /* ---- bare SQLite ---- */
 
-static sqlite3 *open_bare(void)
+static sqlite3 *open_bare(const char *path)
 {
     sqlite3 *sqlite;
 
-    check_sqlite(sqlite3_open_v2(bench.path, &sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL), "open");
+    check_sqlite(sqlite3_open_v2(path, &sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL), "open");
     check_sqlite(sqlite3_exec(sqlite, "PRAGMA synchronous = FULL", NULL, NULL, NULL), "synchronous");
     check_sqlite(sqlite3_wal_autocheckpoint(sqlite, 0), "autocheckpoint");
     return sqlite;
@@ -85,7 +86,7 @@ static void *bare_reader(void *arg)
 {
     _Atomic(uint64_t) *total = arg;
     uint64_t           n = 0, state = (uint64_t)(uintptr_t)&n;
-    sqlite3           *sqlite = open_bare();
+    sqlite3           *sqlite = open_bare(bench.path);
     sqlite3_stmt      *stmt;
 
     check_sqlite(sqlite3_prepare_v3(sqlite, point_read, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL), "prepare");
@@ -115,9 +116,10 @@ static void run_bare_readers(struct way *way)
     way->done = total;
 }
 
+/* Into a file of its own: a second process, as far as SQLite is concerned, has no business in the library's. */
 static void run_bare_writer(struct way *way)
 {
-    sqlite3      *sqlite = open_bare();
+    sqlite3      *sqlite = open_bare(bench.bare_path);
     sqlite3_stmt *stmt;
 
     check_sqlite(sqlite3_prepare_v3(sqlite, insert, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL), "prepare");
@@ -218,15 +220,35 @@ static struct way ways[WAYS] = {
     [FIBER_WRITES] = { .name = "durable writes: ol_db_exec, 64 fibers", .run = run_writing_fibers },
 };
 
-static void remove_file(void)
+static void remove_file(const char *path)
 {
     static const char *const suffixes[] = { "", "-wal", "-shm" };
-    char                     name[4096];
+    char                     name[4200];
 
     for (int i = 0; i < 3; i++) {
-        snprintf(name, sizeof name, "%s%s", bench.path, suffixes[i]);
+        snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
         unlink(name);
     }
+}
+
+static void remove_files(void)
+{
+    remove_file(bench.path);
+    remove_file(bench.bare_path);
+}
+
+static void make_bare_file(void)
+{
+    sqlite3 *sqlite;
+
+    snprintf(bench.bare_path, sizeof bench.bare_path, "%s-bare", bench.path);
+    remove_file(bench.bare_path);
+    check_sqlite(sqlite3_open(bench.bare_path, &sqlite), "open");
+    check_sqlite(sqlite3_exec(sqlite,
+                              "PRAGMA journal_mode = WAL; CREATE TABLE log (id INTEGER PRIMARY KEY, body TEXT NOT NULL)",
+                              NULL, NULL, NULL),
+                 "schema");
+    sqlite3_close(sqlite);
 }
 
 static void make_file(void)
@@ -238,7 +260,7 @@ static void make_file(void)
         "  INSERT INTO items SELECT i, 'item number ' || i, i * 7 % 1000 FROM n",
     };
 
-    remove_file();
+    remove_file(bench.path);
     check(ol_db_open(&bench.db, bench.path, &(struct ol_db_config){ .migrations = schema, .n_migrations = 1 }), "open");
 }
 
@@ -309,6 +331,7 @@ int main(int argc, char **argv)
     parse(argc, argv);
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     make_file();
+    make_bare_file();
     for (int i = 0; i < WAYS; i++) {
         ways[i].latencies_us = calloc(LATENCIES, sizeof *ways[i].latencies_us);
         if (!ways[i].latencies_us)
@@ -321,6 +344,6 @@ int main(int argc, char **argv)
     for (int i = 0; i < WAYS; i++)
         free(ways[i].latencies_us);
     ol_db_close(bench.db);
-    remove_file();
+    remove_files();
     return 0;
 }

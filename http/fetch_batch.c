@@ -229,9 +229,14 @@ void ol_fetch_batch_destroy(struct ol_fetch_batch *batch)
         struct under_way *run = OL_CONTAINER_OF(batch->under_way.next, struct under_way, link);
 
         batch->runner->stop(&run->transfer);
-        forget(batch, run);
+        forget(batch, run); /* NOLINT(clang-analyzer-unix.Malloc): it left the list, and is not found there again */
     }
-    for (struct ol_link *link = ol_list_pop(&batch->waiting); link; link = ol_list_pop(&batch->waiting))
-        free(OL_CONTAINER_OF(link, struct item, link));
+    struct ol_link *link = batch->waiting.next;
+    while (link != &batch->waiting) {
+        struct item *item = OL_CONTAINER_OF(link, struct item, link);
+
+        link = link->next;
+        free(item);
+    }
     free(batch);
 }

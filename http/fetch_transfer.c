@@ -112,8 +112,10 @@ int ol__fetch_check(const struct ol_fetch_request *request)
     int rc = check_url(request->url);
     if (rc == 0)
         rc = check_method(request);
-    if (rc == 0 && ((request->n_headers && !request->headers) || (request->body_size && !request->body)))
-        rc = ol__fail(OL_EINVAL, 0, "a number of headers or bytes, but no pointer to them");
+    if (rc < 0)
+        return rc;
+    if ((request->n_headers && !request->headers) || (request->body_size && !request->body))
+        return ol__fail(OL_EINVAL, 0, "a number of headers or bytes, but no pointer to them");
     for (size_t i = 0; rc == 0 && i < request->n_headers; i++)
         rc = check_header(&request->headers[i]);
     if (rc == 0 && (!ol__seconds_valid(request->timeout_s) || !ol__seconds_valid(request->connect_timeout_s)))

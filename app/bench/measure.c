@@ -150,9 +150,13 @@ const struct measure *measures_next_by_load(const struct measures *measures, con
 
 void measure_key(char key[KEY_MAX], const struct measure *measure)
 {
-    int size = snprintf(key, KEY_MAX, "%s %s %s, %.0f clients", measure->section, measure->call, measure->mode,
-                        measure->concurrency);
+    bool has_mode = strcmp(measure->mode, "-") != 0;
+    int  size = snprintf(key, KEY_MAX, "%s %s%s%s", measure->section, measure->call, has_mode ? " " : "",
+                        has_mode ? measure->mode : "");
 
+    if (measure->concurrency > 0)
+        size += snprintf(key + size, KEY_MAX - (size_t)size, ", %.0f client%s", measure->concurrency,
+                         measure->concurrency > 1 ? "s" : "");
     if (measure->call_ms > 0)
         size += snprintf(key + size, KEY_MAX - (size_t)size, ", %g ms", measure->call_ms);
     if (measure->planned_rate > 0)

@@ -4,8 +4,9 @@
  *   reads   two bare threads, one connection and one transaction for each read   against   64 fibers in ol_db_query
  *   writes  one bare thread, one durable commit for each row                     against   one thread, and 64 fibers, in ol_db_exec
  *
- * Each figure is the best of ROUNDS rounds, and the rounds of all are interleaved, so that a noisy moment of the machine hits
- * all of them alike. Latencies are of all rounds together. Memory statistics of SQLite are off, as `offloop serve` has it.
+ * Each figure is the best of ROUNDS rounds, and the rounds of all are interleaved, so that a noisy moment of the
+ * machine hits all of them alike. Latencies are of all rounds together. Memory statistics of SQLite are off, as
+ * `offloop serve` has it.
  *
  *   bench_db [--seconds S] [--file FILE]     FILE is made anew and removed; default: bench_db.sqlite in the current folder
  */

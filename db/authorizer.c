@@ -1,9 +1,10 @@
 /*
  * authorizer.c: which SQL a caller may run on which connection.
  *
- * Readers: SELECT and what belongs to it. The writer: anything that changes rows or the schema, but nothing that begins, ends or
- * attaches: transactions are the writer's own, since many callers' statements share one. PRAGMAs only from a list of those that
- * read. Migrations may do what they like but end the transaction that they run in. Each refusal has a sentence that names the cause.
+ * Readers: SELECT and what belongs to it. The writer: anything that changes rows or the schema, but nothing that
+ * begins, ends or attaches: transactions are the writer's own, since many callers' statements share one. PRAGMAs only
+ * from a list of those that read. Migrations may do what they like but end the transaction that they run in. Each
+ * refusal has a sentence that names the cause.
  */
 #include <string.h>
 #include <strings.h>
@@ -39,7 +40,10 @@ static bool pragma_reads(const char *name, const char *argument)
     return false;
 }
 
-/* Connecting a virtual table, pragma_x() among them, asks for UPDATE of the schema table though it writes nothing; a real one fails anyhow. */
+/*
+ * Connecting a virtual table, pragma_x() among them, asks for UPDATE of the schema table though it writes nothing; a
+ * real one fails anyhow.
+ */
 static bool is_schema_table(const char *name)
 {
     return name && (strcmp(name, "sqlite_master") == 0 || strcmp(name, "sqlite_temp_master") == 0);

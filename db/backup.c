@@ -1,12 +1,13 @@
 /*
  * backup.c: a copy of the database while it is in use.
  *
- * The source is the writing connection itself: what is written through it while the copy is under way is mirrored into the copy by
- * SQLite, while a write through any other connection would restart it. So steps run on the writer thread, between two groups, and
- * a write waits for at most one step. The pause between steps is the throttle.
+ * The source is the writing connection itself: what is written through it while the copy is under way is mirrored
+ * into the copy by SQLite, while a write through any other connection would restart it. So steps run on the writer
+ * thread, between two groups, and a write waits for at most one step. The pause between steps is the throttle.
  *
- * The copy must not exist: it is created before anything else, so two backups cannot meet in one file, and removed again on every
- * failure. One backup runs at a time; the others wait in their order, and are withdrawn when their scope ends.
+ * The copy must not exist: it is created before anything else, so two backups cannot meet in one file, and removed
+ * again on every failure. One backup runs at a time; the others wait in their order, and are withdrawn when their
+ * scope ends.
  */
 #include "db/backup.h"
 

@@ -1,4 +1,7 @@
-/* db/backup.h: online backup, in steps on the writer thread between groups. Thread: the writer, but for what says otherwise. */
+/*
+ * db/backup.h: online backup, in steps on the writer thread between groups. Thread: the writer, but for what says
+ * otherwise.
+ */
 #ifndef OL_DB_BACKUP_H
 #define OL_DB_BACKUP_H
 

@@ -1,16 +1,16 @@
 /*
  * checkpoint.c: moving the log into the file; when, and how hard.
  *
- * Every checkpoint runs here, on the writing connection, between two groups: no commit can race with it (see connection.c for what
- * that race does to the file in SQLite up to 3.51.2).
+ * Every checkpoint runs here, on the writing connection, between two groups: no commit can race with it (see
+ * connection.c for what that race does to the file in SQLite up to 3.51.2).
  *
- *   soft  (wal_soft_pages)       PASSIVE when the writer is idle; at BUSY_FACTOR times the soft limit also when it is not, since readers
- *                                slow down with the log's length and a busy writer may never be idle
- *   hard  (wal_hard_pages)       TRUNCATE, waiting up to PATIENCE_NS for readers; who has held a read transaction for longer than
- *                                read_timeout_s then (a stream, say) is ended for it
+ *   soft   above wal_soft_pages: PASSIVE when the writer is idle; at BUSY_FACTOR times the limit also when it is not,
+ *          since readers slow down with the log's length and a busy writer may never be idle
+ *   hard   above wal_hard_pages: TRUNCATE, waiting up to PATIENCE_NS for readers; who has held a read transaction for
+ *          longer than read_timeout_s then (a stream, say) is ended for it
  *
- * After a PASSIVE checkpoint that reached the log's end the next commit begins the log anew, unless a reader still stands in it. One that did
- * not reach the end is tried again RETRY_NS later.
+ * After a PASSIVE checkpoint that reached the log's end the next commit begins the log anew, unless a reader still
+ * stands in it. One that did not reach the end is tried again RETRY_NS later.
  */
 #include <sqlite3.h>
 

@@ -1,16 +1,18 @@
 /*
  * connection.c: SQLite connections as this room wants them.
  *
- * Every connection is opened without mutexes (SQLITE_OPEN_NOMUTEX) and has one owner thread at a time; who that is, is its
- * keeper's business: a reading thread, the writer, or a thread that reads on its own. Readers are opened read-only and query_only
- * besides. All of them run with:
+ * Every connection is opened without mutexes (SQLITE_OPEN_NOMUTEX) and has one owner thread at a time; who that is,
+ * is its keeper's business: a reading thread, the writer, or a thread that reads on its own. Readers are opened
+ * read-only and query_only besides. All of them run with:
  *
- *   - no automatic checkpoints, and readers none on close either: every checkpoint is the writer's (checkpoint.c). A checkpoint
- *     on one connection racing a commit on another that wraps the log corrupts the file in SQLite 3.7.0 to 3.51.2;
+ *   - no automatic checkpoints, and readers none on close either: every checkpoint is the writer's (checkpoint.c). A
+ *     checkpoint on one connection racing a commit on another that wraps the log corrupts the file in SQLite 3.7.0 to
+ *     3.51.2;
  *   - no memory-mapped reading: an I/O error would be a SIGBUS;
  *   - an authorizer, which refuses what would break the rooms' promises (authorizer.c);
- *   - a progress handler, which reads the connection's stop word (stop.h) and tells the keeper of a slow statement. Not on the writer:
- *     an interrupted INSERT takes the whole transaction with it, so a running write is never interrupted.
+ *   - a progress handler, which reads the connection's stop word (stop.h) and tells the keeper of a slow statement.
+ *     Not on the writer: an interrupted INSERT takes the whole transaction with it, so a running write is never
+ *     interrupted.
  */
 #include "db/connection.h"
 

@@ -27,7 +27,10 @@ enum ol__control {
     OL__CONTROLS /* their number */
 };
 
-/* The progress handler found the statement still running at `slow_at_ns`. Thread: the owner, inside sqlite3_step. Returns whether it must stop. */
+/*
+ * The progress handler found the statement still running at `slow_at_ns`. Thread: the owner, inside sqlite3_step.
+ * Returns whether it must stop.
+ */
 typedef bool ol__slow_cb(void *arg, uint64_t now_ns);
 
 struct ol__connection {
@@ -59,7 +62,10 @@ struct ol__connection {
 /** Open a connection to db->path. Thread: any; it becomes the owner. Returns: 0, or what SQLite says. */
 int ol__connection_open(struct ol__connection **ret_conn, struct ol_db *db, enum ol__role role, struct ol_error *error);
 
-/** Finalize everything and close. NULL is fine. Thread: the owner, or whoever has made sure that there is none any more. */
+/**
+ * Finalize everything and close. NULL is fine. Thread: the owner, or whoever has made sure that there is none any
+ * more.
+ */
 void ol__connection_close(struct ol__connection *conn);
 
 /** Run one of our own statements. Returns SQLite's result (SQLITE_OK for done). Thread: the owner. */
@@ -75,7 +81,8 @@ int ol__connection_get_own(int64_t *ret_value, struct ol__connection *conn, cons
 const char *ol__authorize(const struct ol__connection *conn, int action, const char *first, const char *second);
 
 /**
- * Prepare, bind, step to the end, give back. `ret_rows` NULL: the rows are not kept. `clock_ns` is now when it begins and when it returns.
+ * Prepare, bind, step to the end, give back. `ret_rows` NULL: the rows are not kept. `clock_ns` is now when it begins
+ * and when it returns.
  *
  * Thread:  the owner.
  * Returns: 0, OL_ELIMIT (rows_bytes_max), or as ol__statement_acquire and SQLite say.

@@ -37,7 +37,10 @@ struct ol_db {
     struct ol__writer        writer;
 };
 
-/** Refuse what no call may do: 0, OL_EONLOOP, OL_EPERM (inside a transaction's body), OL_ECLOSED, or why the scope ended. Thread: any. */
+/**
+ * Refuse what no call may do: 0, OL_EONLOOP, OL_EPERM (inside a transaction's body), OL_ECLOSED, or why the scope
+ * ended. Thread: any.
+ */
 int ol__db_may_wait(struct ol_db *db);
 
 /** Tell the subscribers of OL_EVENT_DB, if any. Thread: any. */
@@ -49,7 +52,10 @@ int ol__db_prepare_file(struct ol_db *db, struct ol__connection *conn, struct ol
 /** Start a thread of the database's: named, its signals blocked. Returns 0 or an errno. */
 int ol__db_thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *arg);
 
-/** When a call under the current scope, beginning now, must have ended: the earlier of `timeout_s` and the scope's deadline. */
+/**
+ * When a call under the current scope, beginning now, must have ended: the earlier of `timeout_s` and the scope's
+ * deadline.
+ */
 uint64_t ol__db_deadline(double timeout_s);
 
 /** Tell every read transaction that has been open for longer than read_timeout_s to end. Thread: the writer. */

@@ -1,9 +1,9 @@
 /*
  * failure.c: which of our codes an SQLite result becomes, and the text that goes with it.
  *
- * A statement runs on one thread and its caller may be on another, so failures are written into a struct ol_error that
- * travels with the request. SQLite's extended code, message and offset are kept; where the failure is our own doing (the
- * progress handler stopped it, the authorizer refused it) the text says what we know and SQLite does not.
+ * A statement runs on one thread and its caller may be on another, so failures are written into a struct ol_error
+ * that travels with the request. SQLite's extended code, message and offset are kept; where the failure is our own
+ * doing (the progress handler stopped it, the authorizer refused it) the text says what we know and SQLite does not.
  */
 #include "db/failure.h"
 

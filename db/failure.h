@@ -10,7 +10,10 @@ struct ol__connection;
 int ol__failure(struct ol_error *error, int code, int detail, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/** The same for SQLite's result `rc` of a call on `conn`: code, text, offset, and the cause when we stopped or refused it. */
+/**
+ * The same for SQLite's result `rc` of a call on `conn`: code, text, offset, and the cause when we stopped or refused
+ * it.
+ */
 int ol__failure_of(struct ol_error *error, struct ol__connection *conn, int rc);
 
 /** The OL_E... code for a result code of SQLite, plain or extended. */

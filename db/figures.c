@@ -1,10 +1,10 @@
 /*
  * figures.c: one table of statement texts and what is known about each.
  *
- * A text is looked up once for each prepare, under the lock; its entry then belongs to the cached statement and counting is a few
- * relaxed additions in the connection's own shard. Entries live until the database is closed, so a pointer to a text may be shown in
- * the statistics at any time. At most OL__FIGURES_MAX texts are told apart: a program that pastes values into its SQL cannot grow the table
- * without end.
+ * A text is looked up once for each prepare, under the lock; its entry then belongs to the cached statement and
+ * counting is a few relaxed additions in the connection's own shard. Entries live until the database is closed, so a
+ * pointer to a text may be shown in the statistics at any time. At most OL__FIGURES_MAX texts are told apart: a
+ * program that pastes values into its SQL cannot grow the table without end.
  */
 #include "db/figures.h"
 

@@ -1,22 +1,25 @@
 /*
  * group_commit.c: many writes, one commit, and a failing one fails alone.
  *
- * The writer begins a transaction, takes up what is queued, write by write, and commits when the queue is empty or a bound is reached
- * (count, bytes, time). A lone write is committed at once. Nobody is answered before the commit, also not who failed: a write
- * may have failed because of another of its group ("there is a row 7 already") that then was not committed.
+ * The writer begins a transaction, takes up what is queued, write by write, and commits when the queue is empty or a
+ * bound is reached (count, bytes, time). A lone write is committed at once. Nobody is answered before the commit,
+ * also not who failed: a write may have failed because of another of its group ("there is a row 7 already") that then
+ * was not committed.
  *
  *     BEGIN IMMEDIATE    first write    SAVEPOINT second RELEASE    SAVEPOINT third ROLLBACK TO, RELEASE    ...    COMMIT
  *
- * The first write needs no savepoint: as long as it is alone, rolling back the transaction is rolling it back. Deferred foreign keys
- * would fail at COMMIT, for all: so after each write the count of open violations must be zero, or that write has failed.
+ * The first write needs no savepoint: as long as it is alone, rolling back the transaction is rolling it back.
+ * Deferred foreign keys would fail at COMMIT, for all: so after each write the count of open violations must be zero,
+ * or that write has failed.
  *
- * What a savepoint cannot contain. OR ROLLBACK, RAISE(ROLLBACK), a full disk, an I/O error and no memory end the whole transaction, or
- * leave it in a state that only a rollback leaves. Then the group is taken apart: the culprit gets its error, and each of the others runs
- * again in a transaction of its own, in its order. The same when COMMIT fails: then nobody is the culprit.
+ * What a savepoint cannot contain. OR ROLLBACK, RAISE(ROLLBACK), a full disk, an I/O error and no memory end the
+ * whole transaction, or leave it in a state that only a rollback leaves. Then the group is taken apart: the culprit
+ * gets its error, and each of the others runs again in a transaction of its own, in its order. The same when COMMIT
+ * fails: then nobody is the culprit.
  *
- * A failed sync is the exception. What the kernel has of it is unknown, and a second sync that succeeds proves nothing: nobody of
- * the group is acknowledged, nothing is run again, and the connection is closed and opened anew. Frames of the log that were written
- * and not published are overwritten by the next commit.
+ * A failed sync is the exception. What the kernel has of it is unknown, and a second sync that succeeds proves
+ * nothing: nobody of the group is acknowledged, nothing is run again, and the connection is closed and opened anew.
+ * Frames of the log that were written and not published are overwritten by the next commit.
  *
  * The states of a group:        open --COMMIT ok--> acknowledged
  *                                |  '--fatal, or COMMIT failed--> taken apart: one by one
@@ -141,7 +144,10 @@ static enum outcome undo_to_savepoint(struct ol__connection *conn)
     return ol__connection_control(conn, OL__RELEASE) == SQLITE_OK ? UNDONE : LOST;
 }
 
-/* One more write under a savepoint. When the savepoint itself fails, the write has not run: LOST, with its rc untouched at 0. */
+/*
+ * One more write under a savepoint. When the savepoint itself fails, the write has not run: LOST, with its rc
+ * untouched at 0.
+ */
 static enum outcome run_under_savepoint(struct ol__connection *conn, struct ol__write *write)
 {
     enum outcome outcome;
@@ -236,7 +242,10 @@ static void take_apart(struct ol__writer *writer, struct group *group)
         run_alone(writer, OL_CONTAINER_OF(link, struct ol__write, link));
 }
 
-/* A write has taken the transaction with it: it is answered, the others run again. One that did not even run is among those. */
+/*
+ * A write has taken the transaction with it: it is answered, the others run again. One that did not even run is among
+ * those.
+ */
 static void lose(struct ol__writer *writer, struct group *group, struct ol__write *culprit)
 {
     rollback(writer->conn);
@@ -306,7 +315,10 @@ static bool add(struct ol__writer *writer, struct group *group, struct ol__write
     return true;
 }
 
-/* The transaction could not be begun. Who has waited long enough for another process is told so; any other failure is the first one's. */
+/*
+ * The transaction could not be begun. Who has waited long enough for another process is told so; any other failure is
+ * the first one's.
+ */
 static void refuse_begin(struct ol__writer *writer, int sqlite_rc)
 {
     bool     is_busy = (sqlite_rc & 0xff) == SQLITE_BUSY;

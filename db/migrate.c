@@ -1,10 +1,11 @@
 /*
  * migrate.c: the schema's version is PRAGMA user_version, and migration i leads from i to i + 1.
  *
- * Each runs in a transaction together with the change of the version, so a crash leaves the one or the other. Foreign keys are not enforced
- * meanwhile, since rebuilding a table would meet its own references, but checked as a whole before the commit: SQLite's own advice
- * (lang_altertable.html, "Making Other Kinds Of Table Schema Changes"). A file of a newer version than this program knows is refused. Two processes that open
- * the same file at once: the second waits for the lock, then finds the version moved on.
+ * Each runs in a transaction together with the change of the version, so a crash leaves the one or the other. Foreign
+ * keys are not enforced meanwhile, since rebuilding a table would meet its own references, but checked as a whole
+ * before the commit: SQLite's own advice (lang_altertable.html, "Making Other Kinds Of Table Schema Changes"). A file
+ * of a newer version than this program knows is refused. Two processes that open the same file at once: the second
+ * waits for the lock, then finds the version moved on.
  */
 #include "db/migrate.h"
 

@@ -1,9 +1,10 @@
 /*
  * open.c: opening and closing a database.
  *
- * First the writer: its thread makes the file, switches it to WAL, proves that it is a database that may be written, and runs the migrations.
- * Then the readers. Closing is the reverse: the reading connections first, those of other threads among them, then the writer, which
- * finishes what was accepted; its connection is the last, so that the last checkpoint and the removal of the log are its too.
+ * First the writer: its thread makes the file, switches it to WAL, proves that it is a database that may be written,
+ * and runs the migrations. Then the readers. Closing is the reverse: the reading connections first, those of other
+ * threads among them, then the writer, which finishes what was accepted; its connection is the last, so that the last
+ * checkpoint and the removal of the log are its too.
  *
  * A failed open closes what there was; every part's close takes what its open left behind.
  */

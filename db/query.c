@@ -8,7 +8,8 @@
  *     beyond connections_max                    wait for a reading thread
  *     the loop elsewhere                        OL_EONLOOP
  *
- * A read that runs here is told to stop by a hook on the current scope, through the connection's stop word, which holds the deadline too.
+ * A read that runs here is told to stop by a hook on the current scope, through the connection's stop word, which
+ * holds the deadline too.
  */
 #include "base/clock.h"
 #include "base/error.h"

@@ -1,20 +1,23 @@
 /*
  * reader.c: one reading thread: batches of point reads, and long work alone.
  *
- * A batch. The reader takes a chunk of what is queued, opens a read transaction and runs all of it in there: BEGIN pins no snapshot, the first
- * SELECT after it does, and by then every read of the chunk had arrived. What arrives later goes into a later batch. So no read
- * ever sees a state older than its own arrival. (A chunk of one needs no transaction of its own.)
+ * A batch. The reader takes a chunk of what is queued, opens a read transaction and runs all of it in there: BEGIN
+ * pins no snapshot, the first SELECT after it does, and by then every read of the chunk had arrived. What arrives
+ * later goes into a later batch. So no read ever sees a state older than its own arrival. (A chunk of one needs no
+ * transaction of its own.)
  *
  * A read that takes long. The progress handler looks at the clock and calls on_slow:
  *
- *   - after SLOW_NS the reader tells the callers of what it has finished, hands back what it has not begun, and counts as slow: another
- *     reader is woken for the rest. The read itself goes on;
- *   - after OL__READ_LONG_NS (5 ms) it leaves the batch. As everything else of the batch has left already, leaving means: the reader
- *     becomes one of the long ones and the read goes on where it is, nothing is run twice. Only when the long places (readers - 1) are all
- *     taken is the read stopped, before a row was handed to anybody, and queued to run again, alone, when a place is free. So
- *     one reader is always back for point reads within 5 ms of work.
+ *   - after SLOW_NS the reader tells the callers of what it has finished, hands back what it has not begun, and
+ *     counts as slow: another reader is woken for the rest. The read itself goes on;
+ *   - after LONG_NS (5 ms) it leaves the batch. As everything else of the batch has left already, leaving
+ *     means: the reader becomes one of the long ones and the read goes on where it is, nothing is run twice. Only
+ *     when the long places (readers - 1) are all taken is the read stopped, before a row was handed to anybody, and
+ *     queued to run again, alone, when a place is free. So one reader is always back for point reads within 5 ms of
+ *     work.
  *
- * Callers are told in groups of up to OL__READ_PENDING_MAX, or when the batch ends: each telling may cost the loop a wake-up.
+ * Callers are told in groups of up to OL__READ_PENDING_MAX, or when the batch ends: each telling may cost the loop a
+ * wake-up.
  *
  *          work                     5 ms, place free
  *     IDLE ----> SHORT ----> SLOW ------------------> LONG          a mode returns to SHORT when its work is done,
@@ -23,14 +26,12 @@
  */
 #include "db/reader.h"
 
-#include <signal.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "db/connection.h"
 #include "db/database.h"
-#include "db/failure.h"
 #include "loop/wait.h"
-#include "base/clock.h"
 
 #define SLOW_NS (OL_NS_PER_MS / 4)
 #define LONG_NS (5 * OL_NS_PER_MS)
@@ -271,7 +272,10 @@ static void sleep_locked(struct ol__readers *readers, struct ol__reader *reader)
     ol__reader_set_mode_locked(reader, OL__READER_SHORT);
 }
 
-/* Take what there is, sleep when there is nothing. Returns the long read, or NULL with a chunk, or NULL with none: closing. */
+/*
+ * Take what there is, sleep when there is nothing. Returns the long read, or NULL with a chunk, or NULL with none:
+ * closing.
+ */
 static struct ol__read *find_work(struct ol__readers *readers, struct ol__reader *reader, bool *ret_single)
 {
     struct ol__reader *to_wake;

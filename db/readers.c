@@ -1,22 +1,24 @@
 /*
  * readers.c: the queue before the reading threads: who is woken, what is taken, how a read is taken back.
  *
- * Two queues. `queue` holds point reads in the order of their arrival; a reader takes a chunk of them and runs it in one read
- * transaction (reader.c). `longs` holds what needs a reader for itself: streams, and reads that have shown to be long. At
- * most long_max = readers - 1 readers may have long work, so that one is always left for point reads.
+ * Two queues. `queue` holds point reads in the order of their arrival; a reader takes a chunk of them and runs it in
+ * one read transaction (reader.c). `longs` holds what needs a reader for itself: streams, and reads that have shown
+ * to be long. At most long_max = readers - 1 readers may have long work, so that one is always left for point reads.
  *
- * Who is woken. A futex call costs as much as two point reads, so nobody is woken while a reader is about to look anyway: a submit
- * wakes one only when no reader is in short mode, or when more is queued than one of them takes at once. A reader that leaves something
- * behind wakes the next; one that turns slow hands back what it has not begun and wakes another.
+ * Who is woken. A futex call costs as much as two point reads, so nobody is woken while a reader is about to look
+ * anyway: a submit wakes one only when no reader is in short mode, or when more is queued than one of them takes at
+ * once. A reader that leaves something behind wakes the next; one that turns slow hands back what it has not begun
+ * and wakes another.
  *
- * A reader that waits for the disk cannot say so; a submit that finds one whose batch is older than STUCK_NS, and another reader idle, does it
- * in its place.
+ * A reader that waits for the disk cannot say so; a submit that finds one whose batch is older than STUCK_NS, and
+ * another reader idle, does it in its place.
  *
- * A chunk's size follows the reads' average time, so that a batch stays below half a millisecond: 64 reads when they come from the
- * cache, a few when they come from the disk, and then the other readers get their share.
+ * A chunk's size follows the reads' average time, so that a batch stays below half a millisecond: 64 reads when they
+ * come from the cache, a few when they come from the disk, and then the other readers get their share.
  *
- * Taking back. A queued read leaves its queue, or the chunk that it is in, at once. A running one is told to stop, through the stop word,
- * under the reader's lock: the reader begins and ends a read under that lock too, so the right one is hit, or none.
+ * Taking back. A queued read leaves its queue, or the chunk that it is in, at once. A running one is told to stop,
+ * through the stop word, under the reader's lock: the reader begins and ends a read under that lock too, so the right
+ * one is hit, or none.
  *
  * Locks: readers->lock, then reader->lock; never the other way.
  */
@@ -76,8 +78,8 @@ void ol__reader_wake(struct ol__reader *reader)
 }
 
 /*
- * A reader whose batch should have ended long ago waits for the disk, where no progress handler is called: what it has not begun goes
- * to others.
+ * A reader whose batch should have ended long ago waits for the disk, where no progress handler is called: what it
+ * has not begun goes to others.
  */
 static void rescue_from_stuck_locked(struct ol__readers *readers)
 {
@@ -248,7 +250,10 @@ void ol__readers_init(struct ol_db *db)
     readers->chunk = OL__READ_BATCH_NS / FIRST_GUESS_NS;
 }
 
-/* With fewer threads than wished for it works as well, with two at least: a long read and a stream must leave one for the others. */
+/*
+ * With fewer threads than wished for it works as well, with two at least: a long read and a stream must leave one for
+ * the others.
+ */
 static int start_threads(struct ol_db *db, struct ol_error *error)
 {
     struct ol__readers *readers = &db->readers;

@@ -105,19 +105,31 @@ struct ol__readers {
 /** Before anything else. */
 void ol__readers_init(struct ol_db *db);
 
-/** Open the connections and start the threads. Returns: 0 with at least two readers running; OL_ESYS, or as ol__connection_open. */
+/**
+ * Open the connections and start the threads. Returns: 0 with at least two readers running; OL_ESYS, or as
+ * ol__connection_open.
+ */
 int ol__readers_open(struct ol_db *db, struct ol_error *error);
 
-/** Answer what waits with OL_ECLOSED, stop what runs, end the threads, close the connections. Also after a failed open. */
+/**
+ * Answer what waits with OL_ECLOSED, stop what runs, end the threads, close the connections. Also after a failed
+ * open.
+ */
 void ol__readers_close(struct ol_db *db);
 
 /** Queue a read. Returns: 0, OL_EBUSY, OL_ECLOSED. Thread: any. */
 int ol__readers_submit(struct ol_db *db, struct ol__read *read);
 
-/** Take a queued read back: true, and nobody will signal it. A running one is told to stop for `reason`: false. Thread: any. */
+/**
+ * Take a queued read back: true, and nobody will signal it. A running one is told to stop for `reason`: false.
+ * Thread: any.
+ */
 bool ol__readers_withdraw(struct ol_db *db, struct ol__read *read, int reason);
 
-/** Run a query on a reading thread and wait for it. Thread: fiber, or any that may stand still. Returns: as ol_db_query. */
+/**
+ * Run a query on a reading thread and wait for it. Thread: fiber, or any that may stand still. Returns: as
+ * ol_db_query.
+ */
 int ol__readers_query(struct ol_rows **ret_rows, struct ol_db *db, const char *sql, struct ol_args args);
 
 #endif

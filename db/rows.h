@@ -1,8 +1,8 @@
 /*
  * db/rows.h: building results.
  *
- * A connection has one builder, whose memory is kept from statement to statement. Rows are gathered in it and then copied
- * into one block of exactly the right size: the only allocation that a result costs.
+ * A connection has one builder, whose memory is kept from statement to statement. Rows are gathered in it and then
+ * copied into one block of exactly the right size: the only allocation that a result costs.
  */
 #ifndef OL_DB_ROWS_H
 #define OL_DB_ROWS_H
@@ -41,7 +41,9 @@ static inline size_t ol__rows_size(const struct ol__rows_builder *builder)
     return builder->n_cells * sizeof(struct ol__cell) + builder->n_bytes;
 }
 
-/** Make rows of what was gathered, with the names of `stmt`'s columns, and empty the builder. Returns: 0 or OL_ENOMEM. */
+/**
+ * Make rows of what was gathered, with the names of `stmt`'s columns, and empty the builder. Returns: 0 or OL_ENOMEM.
+ */
 int ol__rows_take(struct ol_rows **ret_rows, struct ol__rows_builder *builder, sqlite3_stmt *stmt);
 
 void ol__rows_builder_fini(struct ol__rows_builder *builder);

@@ -1,9 +1,10 @@
 /*
  * statement.c: prepared statements, cached by text, least recently used out first.
  *
- * A program runs few texts again and again, mostly from the same string literals, so a text is looked for by its address
- * first (and compared: another text may stand there today) and by its hash then. A statement is reset and its bindings are cleared before
- * it goes back: a statement left standing on a row would hold its read transaction, and bound memory is the caller's.
+ * A program runs few texts again and again, mostly from the same string literals, so a text is looked for by its
+ * address first (and compared: another text may stand there today) and by its hash then. A statement is reset and its
+ * bindings are cleared before it goes back: a statement left standing on a row would hold its read transaction, and
+ * bound memory is the caller's.
  */
 #include "db/statement.h"
 

@@ -39,7 +39,8 @@ void ol__statements_fini(struct ol__statements *statements);
  * The statement of `sql` with `args` bound, ready to be stepped.
  *
  * Owns:    borrows `args`' bytes until ol__statement_release, which the caller owes.
- * Returns: 0; OL_EINVAL (bad SQL, no or two statements, a wrong number of arguments, a value of no type); OL_ENOMEM and what SQLite says.
+ * Returns: 0; OL_EINVAL (bad SQL, no or two statements, a wrong number of arguments, a value of no type); OL_ENOMEM
+ * and what SQLite says.
  */
 int ol__statement_acquire(struct ol__statement **ret_statement, struct ol__connection *conn, const char *sql,
                           struct ol_args args, struct ol_error *error);

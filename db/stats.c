@@ -1,8 +1,9 @@
 /*
  * stats.c: what a database tells of itself, and ending readers that hold the log back.
  *
- * Counters are relaxed atomics, read one by one while they move. A connection says for itself since when its read transaction is open and what it
- * runs; the text belongs to the database's table of statements, so it may be shown without asking anybody to stand still.
+ * Counters are relaxed atomics, read one by one while they move. A connection says for itself since when its read
+ * transaction is open and what it runs; the text belongs to the database's table of statements, so it may be shown
+ * without asking anybody to stand still.
  */
 #include <string.h>
 

@@ -5,10 +5,10 @@
  *
  *     | generation: 20 | reason: 4 | deadline in ms of ol_now_ns()'s clock: 40 |
  *
- * The owner arms it for each statement, which counts the generation on. Whoever wants that statement stopped brings the
- * generation that it saw and exchanges the word only while it is still the same: a stop that comes too late meets the next
- * generation and does nothing, so it can never hit the statement after. (sqlite3_interrupt has neither property: it hits
- * whatever runs, is lost when nothing runs yet, and races with close.)
+ * The owner arms it for each statement, which counts the generation on. Whoever wants that statement stopped brings
+ * the generation that it saw and exchanges the word only while it is still the same: a stop that comes too late meets
+ * the next generation and does nothing, so it can never hit the statement after. (sqlite3_interrupt has neither
+ * property: it hits whatever runs, is lost when nothing runs yet, and races with close.)
  */
 #ifndef OL_DB_STOP_H
 #define OL_DB_STOP_H
@@ -36,7 +36,10 @@ static inline int ol__stop_reason_of(uint64_t word)
     return -(int)((word >> OL__STOP_DEADLINE_BITS) & OL__STOP_REASON_MASK);
 }
 
-/** Begin a statement that may run until `deadline_ns` (0: for ever). Returns its generation. Thread: the connection's owner. */
+/**
+ * Begin a statement that may run until `deadline_ns` (0: for ever). Returns its generation. Thread: the connection's
+ * owner.
+ */
 static inline uint32_t ol__stop_arm(struct ol__stop *stop, uint64_t deadline_ns)
 {
     uint64_t before = atomic_load_explicit(&stop->word, memory_order_relaxed);

@@ -1,18 +1,21 @@
 /*
  * stream.c: results of any length, in batches, at the taker's pace.
  *
- * A stream has a reading thread for itself (one of at most readers - 1) that steps the statement and puts batches of rows into a window; the
- * taker takes them out. Both wait for each other: the reader when the window is full, the taker when it is empty. The window is bounded in
- * bytes and in batches, so memory stays flat whatever the length; a row that is larger than the window comes alone.
+ * A stream has a reading thread for itself (one of at most readers - 1) that steps the statement and puts batches of
+ * rows into a window; the taker takes them out. Both wait for each other: the reader when the window is full, the
+ * taker when it is empty. The window is bounded in bytes and in batches, so memory stays flat whatever the length; a
+ * row that is larger than the window comes alone.
  *
- * A stream that stands still pins the log (no checkpoint gets past its snapshot), so the reader's wait has limits: stall_timeout_s since
- * the taker last took something, the deadline of the scope under which the stream began, the end of the database, and the writer's order when
- * the log has reached its hard limit. Each ends the stream with a reason that the taker reads after the rows that are in the window.
+ * A stream that stands still pins the log (no checkpoint gets past its snapshot), so the reader's wait has limits:
+ * stall_timeout_s since the taker last took something, the deadline of the scope under which the stream began, the
+ * end of the database, and the writer's order when the log has reached its hard limit. Each ends the stream with a
+ * reason that the taker reads after the rows that are in the window.
  *
- * ol_db_stream_begin returns when the first batch is there, or the failure, so a taker knows before its first word of answer.
+ * ol_db_stream_begin returns when the first batch is there, or the failure, so a taker knows before its first word of
+ * answer.
  *
- * Two hold a stream, the taker and the reader, and the last one frees it: so ending it in the middle waits for nobody. A stream that
- * is still queued has no reader yet; whoever takes it off the queue lets go for the reader.
+ * Two hold a stream, the taker and the reader, and the last one frees it: so ending it in the middle waits for
+ * nobody. A stream that is still queued has no reader yet; whoever takes it off the queue lets go for the reader.
  *
  * Locks: the readers' and a reader's, then streams.lock, then stream->lock.
  */
@@ -138,7 +141,10 @@ static void init_lock(struct ol_db_stream *stream)
     pthread_condattr_destroy(&attr);
 }
 
-/* One block: the stream, the values, the text, the values' bytes (and one more, so that an empty blob has an address). */
+/*
+ * One block: the stream, the values, the text, the values' bytes (and one more, so that an empty blob has an
+ * address).
+ */
 static struct ol_db_stream *make(struct ol_db *db, const char *sql, struct ol_args args)
 {
     size_t               values_size = args.count * sizeof(struct ol_value);

@@ -1,13 +1,15 @@
 /*
  * threads.c: a connection of its own for each thread that reads where it is.
  *
- * Who may have one: any thread that is not a worker, and the workers of pools that were declared with ol_db_serve_pool; at most
- * connections_max in all. It is opened at the thread's first read and found again in a table of the thread, keyed by
- * the database's id. Ids are never used twice, so an entry of a database that is gone cannot be mistaken for a new one's.
+ * Who may have one: any thread that is not a worker, and the workers of pools that were declared with
+ * ol_db_serve_pool; at most connections_max in all. It is opened at the thread's first read and found again in a
+ * table of the thread, keyed by the database's id. Ids are never used twice, so an entry of a database that is gone
+ * cannot be mistaken for a new one's.
  *
- * Two things end such a connection: the thread ends, or the database is closed, and either may come first. One lock of the
- * process settles it. A database is on the list of open ones until ol_db_close has taken it off, under that lock; a thread that ends looks
- * there, under that lock, for the database of each of its entries. What it finds it closes; what it does not find is closed already.
+ * Two things end such a connection: the thread ends, or the database is closed, and either may come first. One lock
+ * of the process settles it. A database is on the list of open ones until ol_db_close has taken it off, under that
+ * lock; a thread that ends looks there, under that lock, for the database of each of its entries. What it finds it
+ * closes; what it does not find is closed already.
  */
 #include "db/threads.h"
 

@@ -1,9 +1,10 @@
 /*
  * tx.c: the body of a transaction, on the writer thread.
  *
- * The body sees a struct ol_tx and nothing else of ours. A failure that ends more than its own statement (no space, no memory, an I/O
- * error, ROLLBACK by a conflict clause) is sticky: every later call returns it, and so does the transaction, whatever the
- * body makes of it. A constraint that failed is the body's to judge: it may go on, and its other statements count.
+ * The body sees a struct ol_tx and nothing else of ours. A failure that ends more than its own statement (no space,
+ * no memory, an I/O error, ROLLBACK by a conflict clause) is sticky: every later call returns it, and so does the
+ * transaction, whatever the body makes of it. A constraint that failed is the body's to judge: it may go on, and its
+ * other statements count.
  */
 #include <sqlite3.h>
 

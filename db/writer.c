@@ -1,16 +1,17 @@
 /*
  * writer.c: the thread that writes, and the queue before it.
  *
- * Exactly one thread ever writes the file and its log: this one, on one connection. Writes queue in the order of their arrival, at
- * most queue_max of them. The thread takes them up in groups (group_commit.c), and between two groups does what else belongs
- * to the writing connection: checkpoints (checkpoint.c) and steps of a backup (backup.c).
+ * Exactly one thread ever writes the file and its log: this one, on one connection. Writes queue in the order of
+ * their arrival, at most queue_max of them. The thread takes them up in groups (group_commit.c), and between two
+ * groups does what else belongs to the writing connection: checkpoints (checkpoint.c) and steps of a backup
+ * (backup.c).
  *
- * A write that waits in the queue is its caller's to withdraw; once it was taken up it is finished, whatever becomes of the caller's
- * scope: an interrupted INSERT would take the transactions of others with it. So a write is taken up as late as can be: nothing leaves
- * the queue while the thread still waits for another process to let go of the lock.
+ * A write that waits in the queue is its caller's to withdraw; once it was taken up it is finished, whatever becomes
+ * of the caller's scope: an interrupted INSERT would take the transactions of others with it. So a write is taken up
+ * as late as can be: nothing leaves the queue while the thread still waits for another process to let go of the lock.
  *
- * The thread opens the connection, makes the file, brings its schema up to date, and at the end checkpoints and closes: so "one thread" is meant
- * literally. ol_db_open waits until it has opened.
+ * The thread opens the connection, makes the file, brings its schema up to date, and at the end checkpoints and
+ * closes: so "one thread" is meant literally. ol_db_open waits until it has opened.
  *
  * The thread is woken only when it sleeps: it says so under the lock, and looks at the queue after that.
  */

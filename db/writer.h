@@ -69,10 +69,16 @@ struct ol__writer {
 /** Before anything else. */
 void ol__writer_init(struct ol_db *db);
 
-/** Start the thread, and wait until it has opened the file and brought its schema up to date. Returns: 0, OL_ESYS, or why it could not. */
+/**
+ * Start the thread, and wait until it has opened the file and brought its schema up to date. Returns: 0, OL_ESYS, or
+ * why it could not.
+ */
 int ol__writer_start(struct ol_db *db, struct ol_error *error);
 
-/** Take nothing new, finish what was accepted, checkpoint, close: the last connection of all. Also after a failed start. */
+/**
+ * Take nothing new, finish what was accepted, checkpoint, close: the last connection of all. Also after a failed
+ * start.
+ */
 void ol__writer_close(struct ol_db *db);
 
 /** Is this thread inside a transaction's body? Thread: any. */
@@ -100,8 +106,8 @@ int ol__writer_exec(struct ol_db_result *ret_result, struct ol__connection *conn
                     struct ol_error *error);
 
 /**
- * Run a transaction's body and fill in the write's result and error; the transaction is open. Returns its code; *ret_own_code says that the
- * body chose it, and no failure of the database did. (tx.c)
+ * Run a transaction's body and fill in the write's result and error; the transaction is open. Returns its code;
+ * *ret_own_code says that the body chose it, and no failure of the database did. (tx.c)
  */
 int ol__tx_run(bool *ret_own_code, struct ol__connection *conn, struct ol__write *write);
 

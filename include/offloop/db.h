@@ -86,12 +86,12 @@ enum ol_db_sync { OL_DB_SYNC_FULL, OL_DB_SYNC_NORMAL };
 
 /** How to open a database. Zeroes mean the defaults. */
 struct ol_db_config {
-    unsigned           readers;           /* reading threads; 0: max(4, cores) */
+    unsigned           readers;           /* reading threads, at least 2; 0: max(4, cores) */
     size_t             queue_max;         /* reads, and writes, that may wait; 0: 16,384; then OL_EBUSY */
     enum ol_db_sync    synchronous;       /* default FULL: a commit survives power loss */
     unsigned           statements_max;    /* cached statements for each connection; 0: 100 */
     unsigned           connections_max;   /* of threads that are not the database's own; 0: 64; beyond it they wait for a reading thread */
-    double             read_timeout_s;    /* a read that runs longer is ended; 0: 30 s */
+    double             read_timeout_s;    /* a query that runs longer is ended; a stream only when the log must be reset; 0: 30 s */
     double             busy_timeout_s;    /* how long a write waits for another process; 0: 5 s */
     size_t             rows_bytes_max;    /* of one ol_db_query; 0: 64 MiB; more is OL_ELIMIT: use ol_db_stream */
     size_t             batch_max;         /* writes in one commit; 0: 256 */
@@ -99,7 +99,7 @@ struct ol_db_config {
     double             batch_max_s;       /* 0: 0.02 s */
     size_t             stream_window;     /* bytes of rows in flight for each stream; 0: 256 KiB */
     double             stall_timeout_s;   /* a stream whose taker stands still so long is ended; 0: 30 s */
-    size_t             wal_soft_pages;    /* PASSIVE checkpoint when idle above it; 0: 1,000 */
+    size_t             wal_soft_pages;    /* PASSIVE checkpoint when idle above it, at four times as much also when not; 0: 1,000 */
     size_t             wal_hard_pages;    /* TRUNCATE checkpoint above it; 0: 65,536 */
     const char *const *migrations;        /* [i] leads the schema from version i to i + 1 (PRAGMA user_version), each in a transaction */
     unsigned           n_migrations;
@@ -107,6 +107,7 @@ struct ol_db_config {
 
 /**
  * Open, or make, the database file, and bring its schema up to date. Waits where it is: call it before the run.
+ * Foreign keys are enforced, but for the migrations, after each of which all references are checked.
  *
  * Thread:  any but the bare loop.
  * Owns:    copies `config`; the caller closes with ol_db_close.

@@ -1,8 +1,9 @@
 /*
  * kill -9 at any moment: every acknowledged row is there, and the file is whole.
  *
- * A child process opens the database, writes from several fibers and threads, and reports each acknowledged row through a pipe. It is
- * killed after a number of acknowledgements that differs from round to round, in the middle of whatever it does then.
+ * A child process opens the database, writes from several fibers and threads, and reports each acknowledged row
+ * through a pipe. It is killed after a number of acknowledgements that differs from round to round, in the middle of
+ * whatever it does then.
  */
 #include "fixture.h"
 
@@ -81,7 +82,10 @@ static _Noreturn void run_child(const char *path, int report, int64_t first)
 
 /* ---- the parent ---- */
 
-/* Take what the child reports; kill it after `n` and read the rest. Returns how many rows were acknowledged, marked in `acked`. */
+/*
+ * Take what the child reports; kill it after `n` and read the rest. Returns how many rows were acknowledged, marked
+ * in `acked`.
+ */
 static size_t reap(pid_t pid, int from, size_t n, bool *acked, int64_t *max_id)
 {
     size_t  n_acked = 0;

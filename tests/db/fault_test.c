@@ -1,5 +1,6 @@
 /*
- * A disk that fails: what was acknowledged is there, what failed is not, nothing crashes, and it works again when the disk does.
+ * A disk that fails: what was acknowledged is there, what failed is not, nothing crashes, and it works again when the
+ * disk does.
  *
  * The fault VFS makes the N-th call fail, for N = 1, 2, ... until a whole round passes without meeting it.
  */
@@ -370,7 +371,10 @@ static void await(_Atomic(unsigned) *counter, unsigned value)
     assert_true(atomic_load(counter) >= value);
 }
 
-/* Two readers, each at the gate with at most one read begun and two more taken, three in the queue: no place for the others. */
+/*
+ * Two readers, each at the gate with at most one read begun and two more taken, three in the queue: no place for the
+ * others.
+ */
 static void behind_a_slow_disk_reads_are_refused_or_withdrawn_at_once(void **state)
 {
     struct ol_db       *before = db;

@@ -2,8 +2,8 @@
 #define OFFLOOP_TESTS_DB_FAULT_VFS_H
 
 /*
- * fault_vfs.h: the system's VFS with a hand on it: the N-th call of some kinds fails, reads can be held at a gate, and every thread
- * that writes a database or its log is noted.
+ * fault_vfs.h: the system's VFS with a hand on it: the N-th call of some kinds fails, reads can be held at a gate,
+ * and every thread that writes a database or its log is noted.
  *
  * Files that count are those below the scratch folder whose name does not begin with "copy".
  */
@@ -26,7 +26,10 @@ enum fault_op {
 /* Make it the default VFS of the process. */
 void fault_vfs_install(void);
 
-/* From now on the `nth` call (1: the next) of the kinds in `ops` fails with SQLite's `rc`; `sticky`: and all after it. Thread: any. */
+/*
+ * From now on the `nth` call (1: the next) of the kinds in `ops` fails with SQLite's `rc`; `sticky`: and all after
+ * it. Thread: any.
+ */
 void fault_arm(unsigned ops, unsigned nth, int rc, bool sticky);
 
 /* Thread: any. Disarms; returns whether anything has failed since fault_arm. */

@@ -1,8 +1,8 @@
 /*
  * Group commit: a failing write fails alone, and nobody is told before the commit.
  *
- * The writer is held by a transaction while writes queue up behind it, one after the other, so that all of them fall into
- * its group.
+ * The writer is held by a transaction while writes queue up behind it, one after the other, so that all of them fall
+ * into its group.
  */
 #include "fixture.h"
 

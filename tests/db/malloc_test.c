@@ -1,5 +1,6 @@
 /*
- * No memory: the N-th allocation fails, SQLite's and our own counted together, for N = 1, 2, ... until a round meets none.
+ * No memory: the N-th allocation fails, SQLite's and our own counted together, for N = 1, 2, ... until a round meets
+ * none.
  *
  * SQLite's go through a wrapper that this test installs with sqlite3_config; our own through the linker's --wrap.
  */

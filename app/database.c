@@ -15,13 +15,10 @@
 
 int database_open(struct ol_db **ret_db, const char *path, unsigned connections_max)
 {
-    int rc;
+    bool is_new = access(path, F_OK) != 0;
+    int  rc;
 
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    if (access(path, F_OK) != 0) {
-        printf("making %s with 100,000 items\n", path);
-        fflush(stdout);
-    }
     rc = ol_db_open(ret_db, path,
                     &(struct ol_db_config){
                         .connections_max = connections_max,
@@ -30,5 +27,7 @@ int database_open(struct ol_db **ret_db, const char *path, unsigned connections_
                     });
     if (rc < 0)
         error(0, 0, "%s", ol_last_error()->text);
+    else if (is_new)
+        printf("made %s with 100,000 items\n", path);
     return rc;
 }

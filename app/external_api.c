@@ -34,8 +34,8 @@ struct options {
 /* ---- the command line ---- */
 
 static const struct argp_option table[] = {
-    { "listen", KEY_LISTEN, "HOST:PORT|unix:/path", 0,
-      "Where to listen (default: 127.0.0.1:8889; port 0: any free one)", 0 },
+    { "listen", KEY_LISTEN, "ADDRESS", 0,
+      "Where to listen: HOST:PORT or unix:/path (default: 127.0.0.1:8889; port 0: any free one)", 0 },
     { "delay", KEY_DELAY, "S", 0, "How long an answer takes, in seconds (default: 0.5)", 0 },
     { "lifeline", KEY_LIFELINE, "FD", OPTION_HIDDEN, NULL, 0 },
     { "report", KEY_REPORT, "FD", OPTION_HIDDEN, NULL, 0 },

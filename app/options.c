@@ -27,9 +27,9 @@ enum key {
 };
 
 static const struct argp_option table[] = {
-    { "listen", KEY_LISTEN, "HOST:PORT|unix:/path", 0,
-      "Where to listen (default: 127.0.0.1:8888; port 0: any free one). May be given 8 times. Sockets that were inherited "
-      "(LISTEN_FDS) take the default's place",
+    { "listen", KEY_LISTEN, "ADDRESS", 0,
+      "Where to listen: HOST:PORT or unix:/path (default: 127.0.0.1:8888; port 0: any free one). May be given 8 times. "
+      "Sockets that were inherited (LISTEN_FDS) take the default's place",
       0 },
     { "db", KEY_DB, "FILE", 0,
       "The SQLite database, made with 100,000 items when it is not there (default: offloop.db in the current folder)", 0 },
@@ -45,8 +45,8 @@ static const struct argp_option table[] = {
       "Before that, go on accepting for so many seconds while /readyz answers 503, so that a load balancer can look away "
       "(default: 0)",
       0 },
-    { "access-log", KEY_ACCESS_LOG, "common|json[:FILE]", 0,
-      "A line for each request, to FILE or to standard output (default: none)", 0 },
+    { "access-log", KEY_ACCESS_LOG, "FORMAT[:FILE]", 0,
+      "A line for each request, in FORMAT common or json, to FILE or to standard output (default: none)", 0 },
     { 0 },
 };
 

@@ -199,6 +199,7 @@ static int allocate(struct ol_pool **ret_pool, struct ol_loop *loop, const struc
         init_class(pool, &pool->classes[i], &config->classes[i]);
     pool->config.classes = NULL; /* the caller's */
     init_loop_side(pool);
+    ol__linger_init(&pool->linger);
     *ret_pool = pool;
     return 0;
 }

@@ -128,7 +128,10 @@ void ol__submit_flush(struct ol_pool *pool)
 
 void ol__submit_flush_cb(struct ol__ready *ready)
 {
-    ol__submit_flush(OL_CONTAINER_OF(ready, struct ol_pool, flush));
+    struct ol_pool *pool = OL_CONTAINER_OF(ready, struct ol_pool, flush);
+
+    ol__submit_flush(pool);
+    ol__linger_loop(pool);
 }
 
 static int submit(struct ol_pool *pool, struct ol_job *job, bool on_loop)

@@ -53,6 +53,8 @@ void ol__worker_call_locked(struct ol_pool *pool, struct ol__errands *errands)
     if (pool->n_called >= CALLED_MAX || pool->n_called >= pool->n_queued || errands->wake || errands->start ||
         !ol__class_pick_locked(pool))
         return;
+    if (ol__linger_call_locked(pool))
+        return;
     errands->wake = pop_idle_locked(pool);
     if (!errands->wake)
         errands->start = ol__worker_place_locked(pool);
@@ -362,7 +364,7 @@ static void serve_locked(struct ol__worker *worker)
         } else if (errands.post || errands.wake || errands.start) {
             ol__pool_unlock(pool, &errands); /* and then look again: something may have come */
             ol__pool_lock(pool);
-        } else if (park_locked(worker)) {
+        } else if (ol__linger_worker_locked(worker) || park_locked(worker)) {
             now_ns = ol_now_ns();
         } else {
             return;

@@ -44,8 +44,9 @@ static void find_oldest(struct ol__connection *conn, void *arg)
 static void end_if_older(struct ol__connection *conn, void *arg)
 {
     uint64_t *limit_ns = arg;
-    uint64_t  since_ns = atomic_load_explicit(&conn->reading_since_ns, memory_order_relaxed);
-    uint64_t  word = atomic_load_explicit(&conn->stop.word, memory_order_acquire);
+    /* In this order: a statement that begins in between shows a new time, and is left alone. */
+    uint64_t word = atomic_load_explicit(&conn->stop.word, memory_order_acquire);
+    uint64_t since_ns = atomic_load_explicit(&conn->reading_since_ns, memory_order_acquire);
 
     if (!since_ns || since_ns > *limit_ns)
         return;

@@ -147,11 +147,21 @@ static void stand_until(struct ol__wait *wait, uint64_t limit_ns)
 
 /* ---- both ---- */
 
+static void signal_fiber(struct ol__wait *wait)
+{
+    if (ol__loop_inside(wait->loop)) { /* nothing to cross: no way through the inbox */
+        wait->signalled = true;
+        unpark(wait);
+        return;
+    }
+    wait->signal_post.cb = signal_delivered;
+    ol_loop_post(wait->loop, &wait->signal_post);
+}
+
 void ol__wait_signal(struct ol__wait *wait)
 {
     if (wait->fiber) {
-        wait->signal_post.cb = signal_delivered;
-        ol_loop_post(wait->loop, &wait->signal_post);
+        signal_fiber(wait);
         return;
     }
     pthread_mutex_lock(&wait->lock);

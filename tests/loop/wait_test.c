@@ -147,14 +147,13 @@ static void a_watched_deadline_costs_a_fiber_no_timer(void **state)
 
 /* ---- two wake-ups at once ---- */
 
-static void signal_and_end_in_the_next_turn(void *arg)
+static void signal_and_end(void *arg)
 {
     struct errand *errand = arg;
 
     while (!errand->wait)
         ol_fiber_yield();
-    ol__wait_signal(errand->wait);
-    ol_fiber_yield(); /* this fiber is ready before the signal makes the other one so: it ends the scope in between */
+    ol__wait_signal(errand->wait); /* the waiter is ready, and runs when this fiber lets it */
     ol_scope_end(errand->scope, OL_ECANCELED);
 }
 
@@ -164,7 +163,7 @@ static void wait_for_both(void *arg)
     struct ol__wait wait;
 
     ol__wait_init(&wait);
-    if (ol_fiber_start(wait.loop, &(struct ol_fiber_config){ .run = signal_and_end_in_the_next_turn, .arg = errand }) < 0)
+    if (ol_fiber_start(wait.loop, &(struct ol_fiber_config){ .run = signal_and_end, .arg = errand }) < 0)
         return;
     errand->wait = &wait;
     errand->rc = ol__wait_until(&wait);

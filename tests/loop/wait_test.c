@@ -147,14 +147,22 @@ static void a_watched_deadline_costs_a_fiber_no_timer(void **state)
 
 /* ---- two wake-ups at once ---- */
 
-static void signal_and_end(void *arg)
+static void end_scope(void *arg)
+{
+    struct errand *errand = arg;
+
+    ol_scope_end(errand->scope, OL_ECANCELED);
+}
+
+static void signal_and_let_end(void *arg)
 {
     struct errand *errand = arg;
 
     while (!errand->wait)
         ol_fiber_yield();
-    ol__wait_signal(errand->wait); /* the waiter is ready, and runs when this fiber lets it */
-    ol_scope_end(errand->scope, OL_ECANCELED);
+    /* In the next turn the one who ends the scope is ready before the waiter, and the inbox was looked at before both. */
+    errand->rc = ol_fiber_start(errand->wait->loop, &(struct ol_fiber_config){ .run = end_scope, .arg = errand });
+    ol__wait_signal(errand->wait);
 }
 
 static void wait_for_both(void *arg)
@@ -163,7 +171,7 @@ static void wait_for_both(void *arg)
     struct ol__wait wait;
 
     ol__wait_init(&wait);
-    if (ol_fiber_start(wait.loop, &(struct ol_fiber_config){ .run = signal_and_end, .arg = errand }) < 0)
+    if (ol_fiber_start(wait.loop, &(struct ol_fiber_config){ .run = signal_and_let_end, .arg = errand }) < 0)
         return;
     errand->wait = &wait;
     errand->rc = ol__wait_until(&wait);

@@ -174,7 +174,7 @@ static bool withdraw_locked(struct ol__readers *readers, struct ol__read *read, 
             --*(read->alone ? &readers->n_longs : &readers->n_queue);
         return true;
     }
-    if (read->state == OL__READ_RUNNING)
+    if (reader && read->state == OL__READ_RUNNING)
         ol__stop_request(&reader->conn->stop, reader->generation, reason);
     return false;
 }
@@ -198,6 +198,18 @@ bool ol__readers_withdraw(struct ol_db *db, struct ol__read *read, int reason)
 
 /* ---- a query ---- */
 
+/* Returns 0 when the read has finished, one way or the other. */
+static int wait_for(struct ol_db *db, struct ol__read *read)
+{
+    int rc = ol__wait_until(read->wait);
+
+    if (rc < 0 && ol__readers_withdraw(db, read, rc))
+        return ol__fail(rc, 0, "the read was still queued when its scope ended");
+    if (rc < 0)
+        ol__wait_uninterrupted(read->wait);
+    return 0;
+}
+
 int ol__readers_query(struct ol_rows **ret_rows, struct ol_db *db, const char *sql, struct ol_args args)
 {
     struct ol__wait wait;
@@ -207,18 +219,13 @@ int ol__readers_query(struct ol_rows **ret_rows, struct ol_db *db, const char *s
     ol__wait_init(&wait);
     read.deadline_ns = wait.scope ? wait.scope->deadline_ns : 0;
     rc = ol__readers_submit(db, &read);
-    if (rc < 0) {
-        ol__wait_fini(&wait);
-        return ol__fail(rc, 0, rc == OL_EBUSY ? "too many reads are waiting" : "the database is closed");
-    }
-    rc = ol__wait_until(&wait);
-    if (rc < 0 && ol__readers_withdraw(db, &read, rc)) {
-        ol__wait_fini(&wait);
-        return ol__fail(rc, 0, "the read was still queued when its scope ended");
-    }
     if (rc < 0)
-        ol__wait_uninterrupted(&wait);
+        ol__fail(rc, 0, rc == OL_EBUSY ? "too many reads are waiting" : "the database is closed");
+    else
+        rc = wait_for(db, &read);
     ol__wait_fini(&wait);
+    if (rc < 0)
+        return rc;
     if (read.rc < 0)
         return ol__fail_with(&read.error);
     *ret_rows = read.rows;

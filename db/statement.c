@@ -229,7 +229,7 @@ int ol__statement_acquire(struct ol__statement **ret_statement, struct ol__conne
     if (!sql)
         return ol__failure(error, OL_EINVAL, 0, "no SQL text was given");
     rc = find_or_add(&statement, conn, sql, error);
-    if (rc < 0)
+    if (!statement)
         return rc;
     rc = bind(conn, statement, args, error);
     if (rc < 0) {

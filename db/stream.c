@@ -91,6 +91,15 @@ void ol__streams_look_again(struct ol_db *db)
 
 /* ---- life ---- */
 
+static void destroy(struct ol_db_stream *stream)
+{
+    for (unsigned i = 0; i < stream->n; i++)
+        ol_rows_free(stream->batches[(stream->first + i) % WINDOW_BATCHES].rows);
+    pthread_cond_destroy(&stream->room);
+    pthread_mutex_destroy(&stream->lock);
+    free(stream);
+}
+
 static void let_go(struct ol_db_stream *stream)
 {
     bool is_last;
@@ -98,13 +107,8 @@ static void let_go(struct ol_db_stream *stream)
     pthread_mutex_lock(&stream->lock);
     is_last = --stream->n_holders == 0;
     pthread_mutex_unlock(&stream->lock);
-    if (!is_last)
-        return;
-    for (unsigned i = 0; i < stream->n; i++)
-        ol_rows_free(stream->batches[(stream->first + i) % WINDOW_BATCHES].rows);
-    pthread_cond_destroy(&stream->room);
-    pthread_mutex_destroy(&stream->lock);
-    free(stream);
+    if (is_last)
+        destroy(stream);
 }
 
 static size_t bytes_of(struct ol_args args)
@@ -396,8 +400,7 @@ int ol_db_stream_begin(struct ol_db_stream **ret_stream, struct ol_db *db, const
     stream->read.refused = refused;
     rc = ol__readers_submit(db, &stream->read);
     if (rc < 0) {
-        let_go(stream);
-        let_go(stream);
+        destroy(stream); /* no reader will come */
         return ol__fail(rc, 0, rc == OL_EBUSY ? "too many streams are waiting" : "the database is closed");
     }
     atomic_fetch_add_explicit(&db->n_streams, 1, memory_order_relaxed);

@@ -74,6 +74,18 @@ static bool withdraw(struct ol__writer *writer, struct ol__write *write)
     return withdrawn;
 }
 
+/* Wait for the answer; a write that is still queued when the scope ends is withdrawn. Returns 0 when there is an answer. */
+static int wait_for(struct ol__writer *writer, struct ol__write *write)
+{
+    int rc = ol__wait_until(write->wait);
+
+    if (rc < 0 && withdraw(writer, write))
+        return ol__fail(rc, 0, "the write was still queued when its scope ended");
+    if (rc < 0)
+        ol__wait_uninterrupted(write->wait);
+    return 0;
+}
+
 static int write_and_wait(struct ol_db_result *ret_result, struct ol_db *db, struct ol__write *write)
 {
     struct ol__wait wait;
@@ -85,18 +97,12 @@ static int write_and_wait(struct ol_db_result *ret_result, struct ol_db *db, str
     write->wait = &wait;
     write->arrived_ns = ol_now_ns();
     rc = submit(&db->writer, write);
-    if (rc < 0) {
-        ol__wait_fini(&wait);
-        return rc;
-    }
-    rc = ol__wait_until(&wait);
-    if (rc < 0 && withdraw(&db->writer, write)) {
-        ol__wait_fini(&wait);
-        return ol__fail(rc, 0, "the write was still queued when its scope ended");
-    }
-    if (rc < 0)
-        ol__wait_uninterrupted(&wait);
+    if (rc == 0)
+        rc = wait_for(&db->writer, write);
     ol__wait_fini(&wait);
+    write->wait = NULL;
+    if (rc < 0)
+        return rc;
     if (write->rc < 0)
         return ol__fail_with(&write->error);
     if (ret_result)

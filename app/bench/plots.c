@@ -212,6 +212,10 @@ static void draw_hello(FILE *out, const struct report *report)
                                           .x_is_log = true });
 }
 
+static const struct svg_tick thread_ticks[] = {
+    { 1, "1" }, { 2, "2" }, { 4, "4" }, { 8, "8" }, { 16, "16" }, { 32, "32" }, { 64, "64" },
+};
+
 static void draw_pool(FILE *out, const struct report *report)
 {
     struct lines          lines = { .count = 0 };
@@ -234,6 +238,8 @@ static void draw_pool(FILE *out, const struct report *report)
         add_point(&lines, line, most, async->rate);
     }
     svg_plot(out, &(struct svg_plot){ .title = "Pool size: where offload meets async",
+                                      .x_ticks = thread_ticks,
+                                      .n_x_ticks = sizeof thread_ticks / sizeof thread_ticks[0],
                                       .x_label = "pool threads",
                                       .y_label = "requests/s",
                                       .x_is_log = true,

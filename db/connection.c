@@ -244,6 +244,8 @@ int ol__connection_run(struct ol_rows **ret_rows, struct ol__connection *conn, c
         if (rc < 0)
             ol__failure(error, rc, 0, "out of memory for the rows");
     }
+    if (rc < 0)
+        ol__rows_drop(&conn->builder);
     *clock_ns = ol_now_ns();
     ol__statement_release(conn, statement, *clock_ns - started_ns, n_rows);
     return rc;

@@ -144,8 +144,7 @@ static void copy_names(struct ol_rows *rows, sqlite3_stmt *stmt)
     }
 }
 
-/* A large result must not leave its scratch memory behind on every connection. */
-static void shrink(struct ol__rows_builder *builder)
+void ol__rows_drop(struct ol__rows_builder *builder)
 {
     if (builder->bytes_capacity + builder->cells_capacity * sizeof(struct ol__cell) > KEPT_MAX)
         ol__rows_builder_fini(builder);
@@ -176,7 +175,7 @@ int ol__rows_take(struct ol_rows **ret_rows, struct ol__rows_builder *builder, s
     if (builder->n_bytes > 0)
         memcpy(rows->bytes, builder->bytes, builder->n_bytes);
     copy_names(rows, stmt);
-    shrink(builder);
+    ol__rows_drop(builder);
     *ret_rows = rows;
     return 0;
 }

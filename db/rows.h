@@ -46,6 +46,9 @@ static inline size_t ol__rows_size(const struct ol__rows_builder *builder)
  */
 int ol__rows_take(struct ol_rows **ret_rows, struct ol__rows_builder *builder, sqlite3_stmt *stmt);
 
+/** Forget what was gathered; a large result does not leave its scratch memory behind. */
+void ol__rows_drop(struct ol__rows_builder *builder);
+
 void ol__rows_builder_fini(struct ol__rows_builder *builder);
 
 #endif

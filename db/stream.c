@@ -290,6 +290,7 @@ static int run(struct ol_db_stream *stream, struct ol__connection *conn, struct 
         return rc;
     atomic_store_explicit(&conn->reading_sql, statement->figures->sql, memory_order_relaxed);
     rc = pump(stream, conn, statement->stmt, &n_rows, error);
+    ol__rows_drop(&conn->builder);
     ol__statement_release(conn, statement, ol_now_ns() - started_ns, n_rows);
     return rc;
 }

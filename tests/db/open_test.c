@@ -1,7 +1,7 @@
 /* Opening: the schema's versions, and a clear word for everything that cannot be opened. */
 #include "fixture.h"
 
-#include <fcntl.h>
+#include <dirent.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -221,6 +221,44 @@ static void a_library_with_the_reset_bug_is_warned_of(void **state)
     }
 }
 
+/* The names of this process's threads, and that those of ours take no signal. */
+static unsigned count_own_threads(void)
+{
+    DIR           *tasks = opendir("/proc/self/task");
+    struct dirent *entry;
+    unsigned       n = 0;
+
+    assert_non_null(tasks);
+    while ((entry = readdir(tasks))) {
+        char  path[300], line[256], name[64] = "";
+        FILE *status;
+
+        snprintf(path, sizeof path, "/proc/self/task/%s/status", entry->d_name);
+        status = fopen(path, "r");
+        while (status && fgets(line, sizeof line, status)) {
+            sscanf(line, "Name: %63s", name);
+            if (strncmp(name, "ol-db-", 6) == 0 && strncmp(line, "SigBlk:", 7) == 0) {
+                n++;
+                assert_non_null(strstr(line, "fffffff")); /* all but what cannot be blocked */
+            }
+        }
+        if (status)
+            fclose(status);
+    }
+    closedir(tasks);
+    return n;
+}
+
+static void its_threads_have_names_and_take_no_signals(void **state)
+{
+    struct ol_db *db = open_new(&(struct ol_db_config){ .readers = 3 });
+
+    (void)state;
+    assert_int_equal(count_own_threads(), 3 + 1);
+    ol_db_close(db);
+    assert_int_equal(count_own_threads(), 0);
+}
+
 static void two_databases_live_side_by_side(void **state)
 {
     struct ol_db *a = open_new(NULL), *b = open_new(NULL);
@@ -256,6 +294,7 @@ int main(void)
         cmocka_unit_test(a_newer_schema_is_refused),
         cmocka_unit_test(it_is_in_wal_mode_and_closing_leaves_one_file),
         cmocka_unit_test(a_library_with_the_reset_bug_is_warned_of),
+        cmocka_unit_test(its_threads_have_names_and_take_no_signals),
         cmocka_unit_test(two_databases_live_side_by_side),
     };
 

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "support/crew.h"
+
 #define ENDLESS_ROWS \
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i, (SELECT count(*) FROM t) FROM n"
 
@@ -249,6 +251,85 @@ static void closing_ends_a_backup_that_runs(void **state)
     gate_fini(&gate);
 }
 
+/* ---- everything at once ---- */
+
+enum { EACH = 150 };
+
+struct busy_life {
+    struct ol_db *db;
+    int           rcs[4]; /* of each kind of thread */
+};
+
+static int read_once(struct ol_db *db)
+{
+    struct ol_rows *rows;
+    int             rc = ol_db_query(&rows, db, "SELECT count(*), max(id) FROM t", OL_NO_ARGS);
+
+    if (rc == 0)
+        ol_rows_free(rows);
+    return rc;
+}
+
+static int take_all(struct ol_db *db)
+{
+    struct ol_db_stream *stream;
+    struct ol_rows      *rows;
+    int                  rc = ol_db_stream_begin(&stream, db, "SELECT id, x FROM t", OL_NO_ARGS);
+
+    if (rc < 0)
+        return rc;
+    while ((rc = ol_db_stream_next(&rows, stream)) == 0)
+        ol_rows_free(rows);
+    ol_db_stream_end(stream);
+    return rc == OL_ENOENT ? 0 : rc;
+}
+
+static void live_in_fiber(void *arg)
+{
+    struct busy_life *life = arg;
+
+    for (int i = 0; i < EACH && life->rcs[0] == 0; i++) {
+        life->rcs[0] = ol_db_exec(NULL, life->db, "INSERT INTO t (x) VALUES (zeroblob(500))", OL_NO_ARGS);
+        if (life->rcs[0] == 0)
+            life->rcs[0] = read_once(life->db);
+    }
+}
+
+static void live(unsigned index, void *arg)
+{
+    struct busy_life *life = arg;
+
+    if (index == 0) {
+        run_fibers(live_in_fiber, life, 0, 8);
+        return;
+    }
+    for (int i = 0; i < EACH / 10 && life->rcs[index] == 0; i++) {
+        if (index == 1)
+            life->rcs[index] = read_once(life->db);
+        else if (index == 2)
+            life->rcs[index] = take_all(life->db);
+        else if ((life->rcs[index] = ol_db_backup(life->db,
+                                                  &(struct ol_db_backup){ .path = scratch("copy-busy.sqlite") })) == 0)
+            remove(scratch("copy-busy.sqlite"));
+    }
+}
+
+/* Readers of every kind, writers, checkpoints and backups: nobody meets SQLITE_BUSY, and nothing else either. */
+static void everything_at_once_never_meets_a_lock(void **state)
+{
+    struct busy_life life = { .db = open_with((struct ol_db_config){ .wal_soft_pages = 4, .wal_hard_pages = 40 }) };
+    struct crew      crew;
+
+    (void)state;
+    crew_start(&crew, 4, live, &life);
+    crew_join(&crew);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(life.rcs[i], 0);
+    assert_int_equal(query_int(life.db, "SELECT count(*) FROM t"), 8 * EACH);
+    assert_int_equal(query_int(life.db, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
+    ol_db_close(life.db);
+}
+
 /* ---- statistics ---- */
 
 struct found {
@@ -326,6 +407,7 @@ int main(void)
         cmocka_unit_test(a_copy_that_fails_or_is_given_up_leaves_no_file),
         cmocka_unit_test(a_file_that_exists_is_not_overwritten),
         cmocka_unit_test(closing_ends_a_backup_that_runs),
+        cmocka_unit_test(everything_at_once_never_meets_a_lock),
         cmocka_unit_test(each_statement_is_counted_wherever_it_ran),
         cmocka_unit_test(a_thousand_texts_are_told_apart_and_no_more),
     };

@@ -82,8 +82,7 @@ static void deliver_batch(struct ol_pool *pool)
     pool->clock_ns = start_ns;
     pool->is_delivering = true;
     for (struct ol_job *job; n < BUDGET_COUNT && (job = ol__queue_pop(&pool->backlog)) != NULL; n++) {
-        if (pool->backlog.first)
-            __builtin_prefetch(pool->backlog.first->own.next);
+        ol__queue_prefetch(&pool->backlog);
         n_done += deliver(pool, job, pool->clock_ns);
         if (--until_clock > 0)
             continue;

@@ -240,9 +240,8 @@ static void start_locked(struct ol__worker *worker, struct ol__class *class, str
     ol__queue_remove(&class->queue, job);
     class->n_freed++;
     pool->n_queued--;
-    if (class->queue.first)
-        __builtin_prefetch(class->queue.first);
-    else
+    ol__queue_prefetch(&class->queue);
+    if (!class->queue.first)
         ol__codel_empty(&class->codel);
     job->queue_ns = now_ns > job->own.submitted_ns ? now_ns - job->own.submitted_ns : 0;
     ol__job_move(job, OL__JOB_RUNNING);

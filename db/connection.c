@@ -65,7 +65,7 @@ static int on_authorize(void *arg, int action, const char *first, const char *se
 
 /* ---- our own statements ---- */
 
-int ol__connection_control(struct ol__connection *conn, enum ol__control control)
+int ol__db_connection_control(struct ol__connection *conn, enum ol__control control)
 {
     enum ol__author before = conn->author;
     int             rc = SQLITE_OK;
@@ -82,7 +82,7 @@ int ol__connection_control(struct ol__connection *conn, enum ol__control control
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-int ol__connection_exec_own(struct ol__connection *conn, const char *sql)
+int ol__db_connection_exec_own(struct ol__connection *conn, const char *sql)
 {
     enum ol__author before = conn->author;
     int             rc;
@@ -93,7 +93,7 @@ int ol__connection_exec_own(struct ol__connection *conn, const char *sql)
     return rc;
 }
 
-int ol__connection_get_own(int64_t *ret_value, struct ol__connection *conn, const char *sql)
+int ol__db_connection_get_own(int64_t *ret_value, struct ol__connection *conn, const char *sql)
 {
     enum ol__author before = conn->author;
     sqlite3_stmt   *stmt = NULL;
@@ -117,7 +117,7 @@ int ol__connection_get_own(int64_t *ret_value, struct ol__connection *conn, cons
 static int is_utf8(bool *ret_is_utf8, struct ol__connection *conn)
 {
     int64_t found = 0;
-    int     rc = ol__connection_get_own(&found, conn, "SELECT encoding = 'UTF-8' FROM pragma_encoding");
+    int     rc = ol__db_connection_get_own(&found, conn, "SELECT encoding = 'UTF-8' FROM pragma_encoding");
 
     *ret_is_utf8 = found != 0;
     return rc;
@@ -135,16 +135,16 @@ static int configure_reader(struct ol__connection *conn)
         rc = sqlite3_busy_timeout(conn->sqlite,
                                   1000); /* only recovery after another process's crash can make a reader wait */
     if (rc == SQLITE_OK)
-        rc = ol__connection_exec_own(conn, "PRAGMA query_only = 1");
-    return rc == SQLITE_OK ? ol__connection_exec_own(conn, cache) : rc;
+        rc = ol__db_connection_exec_own(conn, "PRAGMA query_only = 1");
+    return rc == SQLITE_OK ? ol__db_connection_exec_own(conn, cache) : rc;
 }
 
 static int configure_writer(struct ol__connection *conn)
 {
     bool full = conn->db->config.synchronous == OL_DB_SYNC_FULL;
-    int  rc = ol__connection_exec_own(conn, full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+    int  rc = ol__db_connection_exec_own(conn, full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
 
-    return rc == SQLITE_OK ? ol__connection_exec_own(conn, "PRAGMA foreign_keys = ON") : rc;
+    return rc == SQLITE_OK ? ol__db_connection_exec_own(conn, "PRAGMA foreign_keys = ON") : rc;
 }
 
 static int configure(struct ol__connection *conn)
@@ -155,7 +155,7 @@ static int configure(struct ol__connection *conn)
     conn->author = OL__BY_CALLER;
     rc = sqlite3_wal_autocheckpoint(conn->sqlite, 0);
     if (rc == SQLITE_OK)
-        rc = ol__connection_exec_own(conn, "PRAGMA mmap_size = 0");
+        rc = ol__db_connection_exec_own(conn, "PRAGMA mmap_size = 0");
     if (rc == SQLITE_OK)
         rc = conn->role == OL__READS ? configure_reader(conn) : configure_writer(conn);
     if (rc == SQLITE_OK)
@@ -165,7 +165,7 @@ static int configure(struct ol__connection *conn)
     return rc;
 }
 
-int ol__connection_open(struct ol__connection **ret_conn, struct ol_db *db, enum ol__role role, struct ol_error *error)
+int ol__db_connection_open(struct ol__connection **ret_conn, struct ol_db *db, enum ol__role role, struct ol_error *error)
 {
     struct ol__connection *conn = calloc(1, sizeof *conn);
     int                    flags = SQLITE_OPEN_NOMUTEX |
@@ -184,14 +184,14 @@ int ol__connection_open(struct ol__connection **ret_conn, struct ol_db *db, enum
         rc = configure(conn);
     if (rc != SQLITE_OK) {
         rc = conn->sqlite ? ol__failure_of(error, conn, rc) : ol__failure(error, OL_ENOMEM, rc, "out of memory");
-        ol__connection_close(conn);
+        ol__db_connection_close(conn);
         return rc;
     }
     *ret_conn = conn;
     return 0;
 }
 
-void ol__connection_close(struct ol__connection *conn)
+void ol__db_connection_close(struct ol__connection *conn)
 {
     if (!conn)
         return;
@@ -224,8 +224,8 @@ static int step_all(struct ol__connection *conn, sqlite3_stmt *stmt, bool keep, 
     return rc == SQLITE_DONE ? 0 : ol__failure_of(error, conn, rc);
 }
 
-int ol__connection_run(struct ol_rows **ret_rows, struct ol__connection *conn, const char *sql, struct ol_args args,
-                       uint64_t *clock_ns, struct ol_error *error)
+int ol__db_connection_run(struct ol_rows **ret_rows, struct ol__connection *conn, const char *sql, struct ol_args args,
+                          uint64_t *clock_ns, struct ol_error *error)
 {
     struct ol__statement *statement;
     uint64_t              started_ns = *clock_ns;

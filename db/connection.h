@@ -60,22 +60,23 @@ struct ol__connection {
 };
 
 /** Open a connection to db->path. Thread: any; it becomes the owner. Returns: 0, or what SQLite says. */
-int ol__connection_open(struct ol__connection **ret_conn, struct ol_db *db, enum ol__role role, struct ol_error *error);
+int ol__db_connection_open(struct ol__connection **ret_conn, struct ol_db *db, enum ol__role role,
+                           struct ol_error *error);
 
 /**
  * Finalize everything and close. NULL is fine. Thread: the owner, or whoever has made sure that there is none any
  * more.
  */
-void ol__connection_close(struct ol__connection *conn);
+void ol__db_connection_close(struct ol__connection *conn);
 
 /** Run one of our own statements. Returns SQLite's result (SQLITE_OK for done). Thread: the owner. */
-int ol__connection_control(struct ol__connection *conn, enum ol__control control);
+int ol__db_connection_control(struct ol__connection *conn, enum ol__control control);
 
 /** Run SQL of our own that needs no result. Returns SQLite's result. Thread: the owner. */
-int ol__connection_exec_own(struct ol__connection *conn, const char *sql);
+int ol__db_connection_exec_own(struct ol__connection *conn, const char *sql);
 
 /** The integer that a statement of our own gives first, in *ret_value. Returns SQLite's result. Thread: the owner. */
-int ol__connection_get_own(int64_t *ret_value, struct ol__connection *conn, const char *sql);
+int ol__db_connection_get_own(int64_t *ret_value, struct ol__connection *conn, const char *sql);
 
 /** What was refused, or NULL: the authorizer's judgement, in authorizer.c. */
 const char *ol__authorize(const struct ol__connection *conn, int action, const char *first, const char *second);
@@ -87,7 +88,7 @@ const char *ol__authorize(const struct ol__connection *conn, int action, const c
  * Thread:  the owner.
  * Returns: 0, OL_ELIMIT (rows_bytes_max), or as ol__statement_acquire and SQLite say.
  */
-int ol__connection_run(struct ol_rows **ret_rows, struct ol__connection *conn, const char *sql, struct ol_args args,
-                       uint64_t *clock_ns, struct ol_error *error);
+int ol__db_connection_run(struct ol_rows **ret_rows, struct ol__connection *conn, const char *sql, struct ol_args args,
+                          uint64_t *clock_ns, struct ol_error *error);
 
 #endif

@@ -95,7 +95,7 @@ int ol__writer_exec(struct ol_db_result *ret_result, struct ol__connection *conn
     int      rc;
 
     sqlite3_set_last_insert_rowid(conn->sqlite, 0);
-    rc = ol__connection_run(NULL, conn, sql, args, &clock_ns, error);
+    rc = ol__db_connection_run(NULL, conn, sql, args, &clock_ns, error);
     if (rc < 0)
         return rc;
     ret_result->changes = changes_of(conn->sqlite, total_before);
@@ -134,14 +134,14 @@ static enum outcome run_write(struct ol__connection *conn, struct ol__write *wri
 static void rollback(struct ol__connection *conn)
 {
     if (!sqlite3_get_autocommit(conn->sqlite))
-        ol__connection_control(conn, OL__ROLLBACK);
+        ol__db_connection_control(conn, OL__ROLLBACK);
 }
 
 static enum outcome undo_to_savepoint(struct ol__connection *conn)
 {
-    if (ol__connection_control(conn, OL__ROLLBACK_TO) != SQLITE_OK)
+    if (ol__db_connection_control(conn, OL__ROLLBACK_TO) != SQLITE_OK)
         return LOST;
-    return ol__connection_control(conn, OL__RELEASE) == SQLITE_OK ? UNDONE : LOST;
+    return ol__db_connection_control(conn, OL__RELEASE) == SQLITE_OK ? UNDONE : LOST;
 }
 
 /*
@@ -151,7 +151,7 @@ static enum outcome undo_to_savepoint(struct ol__connection *conn)
 static enum outcome run_under_savepoint(struct ol__connection *conn, struct ol__write *write)
 {
     enum outcome outcome;
-    int          rc = ol__connection_control(conn, OL__SAVEPOINT);
+    int          rc = ol__db_connection_control(conn, OL__SAVEPOINT);
 
     write->rc = 0;
     if (rc != SQLITE_OK)
@@ -159,7 +159,7 @@ static enum outcome run_under_savepoint(struct ol__connection *conn, struct ol__
     outcome = run_write(conn, write);
     if (outcome == UNDONE)
         return undo_to_savepoint(conn);
-    if (outcome == KEPT && (rc = ol__connection_control(conn, OL__RELEASE)) != SQLITE_OK)
+    if (outcome == KEPT && (rc = ol__db_connection_control(conn, OL__RELEASE)) != SQLITE_OK)
         return is_failed_sync(rc) ? SYNC_LOST : LOST;
     return outcome;
 }
@@ -198,7 +198,7 @@ static void note_commit(struct ol__writer *writer, size_t n)
 static enum outcome run_in_own_transaction(struct ol__connection *conn, struct ol__write *write)
 {
     enum outcome outcome;
-    int          rc = ol__connection_control(conn, OL__BEGIN_IMMEDIATE);
+    int          rc = ol__db_connection_control(conn, OL__BEGIN_IMMEDIATE);
 
     if (rc != SQLITE_OK) {
         write->rc = ol__failure_of(&write->error, conn, rc);
@@ -207,7 +207,7 @@ static enum outcome run_in_own_transaction(struct ol__connection *conn, struct o
     outcome = run_write(conn, write);
     if (outcome != KEPT)
         return outcome;
-    rc = ol__connection_control(conn, OL__COMMIT);
+    rc = ol__db_connection_control(conn, OL__COMMIT);
     if (rc == SQLITE_OK)
         return KEPT;
     write->rc = ol__failure_of(&write->error, conn, rc);
@@ -258,7 +258,7 @@ static void lose(struct ol__writer *writer, struct group *group, struct ol__writ
 
 static void commit(struct ol__writer *writer, struct group *group)
 {
-    int rc = ol__connection_control(writer->conn, OL__COMMIT);
+    int rc = ol__db_connection_control(writer->conn, OL__COMMIT);
 
     if (rc == SQLITE_OK) {
         note_commit(writer, group->n);
@@ -356,7 +356,7 @@ static int begin(struct ol__writer *writer)
 
     if (!writer->conn && ol__writer_open(writer->db, &error) < 0)
         return error.detail ? error.detail : SQLITE_CANTOPEN;
-    return ol__connection_control(writer->conn, OL__BEGIN_IMMEDIATE);
+    return ol__db_connection_control(writer->conn, OL__BEGIN_IMMEDIATE);
 }
 
 void ol__group_run(struct ol__writer *writer)

@@ -42,7 +42,7 @@ static int run_text(struct ol__connection *conn, const char *sql)
 static int check_references(struct ol__connection *conn)
 {
     int64_t n = 0;
-    int     rc = ol__connection_get_own(&n, conn, "SELECT count(*) FROM pragma_foreign_key_check");
+    int     rc = ol__db_connection_get_own(&n, conn, "SELECT count(*) FROM pragma_foreign_key_check");
 
     return rc == SQLITE_OK && n > 0 ? SQLITE_CONSTRAINT_FOREIGNKEY : rc;
 }
@@ -52,7 +52,7 @@ static int set_version(struct ol__connection *conn, unsigned version)
     char sql[64];
 
     snprintf(sql, sizeof sql, "PRAGMA user_version = %u", version);
-    return ol__connection_exec_own(conn, sql);
+    return ol__db_connection_exec_own(conn, sql);
 }
 
 /* Inside a transaction. */
@@ -70,7 +70,7 @@ static int migrate_one(struct ol__connection *conn, const struct ol_db_config *c
     if (rc == SQLITE_OK)
         rc = set_version(conn, version + 1);
     if (rc == SQLITE_OK)
-        rc = ol__connection_control(conn, OL__COMMIT);
+        rc = ol__db_connection_control(conn, OL__COMMIT);
     return rc == SQLITE_OK ? 0 : fail(error, conn, version, rc);
 }
 
@@ -78,7 +78,7 @@ static int migrate_one(struct ol__connection *conn, const struct ol_db_config *c
 static int next(struct ol__connection *conn, const struct ol_db_config *config, struct ol_error *error)
 {
     int64_t version = 0;
-    int     rc = ol__connection_get_own(&version, conn, "PRAGMA user_version");
+    int     rc = ol__db_connection_get_own(&version, conn, "PRAGMA user_version");
 
     if (rc != SQLITE_OK)
         return ol__failure_of(error, conn, rc);
@@ -93,26 +93,26 @@ static int next(struct ol__connection *conn, const struct ol_db_config *config, 
 
 static int next_in_transaction(struct ol__connection *conn, const struct ol_db_config *config, struct ol_error *error)
 {
-    int rc = ol__connection_control(conn, OL__BEGIN_IMMEDIATE);
+    int rc = ol__db_connection_control(conn, OL__BEGIN_IMMEDIATE);
 
     if (rc != SQLITE_OK)
         return ol__failure_of(error, conn, rc);
     rc = next(conn, config, error);
     if (!sqlite3_get_autocommit(conn->sqlite))
-        ol__connection_control(conn, OL__ROLLBACK);
+        ol__db_connection_control(conn, OL__ROLLBACK);
     return rc;
 }
 
 int ol__migrate(struct ol__connection *conn, const struct ol_db_config *config, struct ol_error *error)
 {
-    int rc = ol__connection_exec_own(conn, "PRAGMA foreign_keys = OFF");
+    int rc = ol__db_connection_exec_own(conn, "PRAGMA foreign_keys = OFF");
 
     if (rc != SQLITE_OK)
         return ol__failure_of(error, conn, rc);
     do
         rc = config->migrations ? next_in_transaction(conn, config, error) : 0;
     while (rc == 1);
-    if (rc == 0 && ol__connection_exec_own(conn, "PRAGMA foreign_keys = ON") != SQLITE_OK)
+    if (rc == 0 && ol__db_connection_exec_own(conn, "PRAGMA foreign_keys = ON") != SQLITE_OK)
         rc = ol__failure(error, OL_EDB, 0, "foreign keys could not be switched on");
     return rc;
 }

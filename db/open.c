@@ -193,11 +193,11 @@ static int switch_to_wal(struct ol_db *db, struct ol__connection *conn, struct o
     if (sqlite3_db_readonly(conn->sqlite, "main") == 1)
         return ol__failure(error, OL_EPERM, SQLITE_READONLY, "cannot open the database %s: it is read-only", db->path);
     /* The statement gives the mode as a word; an integer of it is 0, so ask again by name. */
-    rc = ol__connection_exec_own(conn, "PRAGMA journal_mode = WAL");
+    rc = ol__db_connection_exec_own(conn, "PRAGMA journal_mode = WAL");
     if (rc == SQLITE_OK)
-        rc = ol__connection_get_own(&is_wal, conn, "SELECT journal_mode = 'wal' FROM pragma_journal_mode");
+        rc = ol__db_connection_get_own(&is_wal, conn, "SELECT journal_mode = 'wal' FROM pragma_journal_mode");
     if (rc == SQLITE_OK)
-        rc = ol__connection_get_own(&n_tables, conn, "SELECT count(*) FROM sqlite_schema");
+        rc = ol__db_connection_get_own(&n_tables, conn, "SELECT count(*) FROM sqlite_schema");
     if (rc != SQLITE_OK)
         return ol__failure_of(error, conn, rc);
     if (!is_wal)
@@ -311,9 +311,11 @@ void ol_db_close(struct ol_db *db)
         return;
     atomic_store_explicit(&db->is_closing, true, memory_order_release);
     ol__readers_close(db);
+    ol__threads_close(db);
+    ol__writer_close(db);
+    ol__readers_fini(db);
     ol__streams_fini(db);
     ol__threads_fini(db);
-    ol__writer_close(db);
     ol__figures_fini(&db->figures);
     free(db->path);
     free(db);

@@ -37,7 +37,7 @@ static int run_here(struct ol_rows **ret_rows, struct ol__connection *conn, cons
     int      rc;
 
     atomic_store_explicit(&conn->reading_since_ns, now_ns, memory_order_relaxed);
-    rc = ol__connection_run(ret_rows, conn, sql, args, &now_ns, error);
+    rc = ol__db_connection_run(ret_rows, conn, sql, args, &now_ns, error);
     atomic_store_explicit(&conn->reading_since_ns, 0, memory_order_relaxed);
     atomic_fetch_add_explicit(&conn->db->n_reads, 1, memory_order_relaxed);
     return rc;

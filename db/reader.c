@@ -171,7 +171,7 @@ static uint64_t run_query(struct ol__reader *reader, struct ol__read *read, uint
     reader->started_ns = now_ns;
     reader->is_slow = reader->displaced = false;
     conn->slow_at_ns = slow_at_ns;
-    read->rc = ol__connection_run(&read->rows, conn, read->sql, read->args, &now_ns, &read->error);
+    read->rc = ol__db_connection_run(&read->rows, conn, read->sql, read->args, &now_ns, &read->error);
     conn->slow_at_ns = 0;
     if (!(reader->displaced && read->rc < 0 && queue_again(reader, read)))
         finish(reader, read);
@@ -206,7 +206,7 @@ static void run_batch(struct ol__reader *reader, bool is_single)
     struct ol__connection *conn = reader->conn;
     struct ol__readers    *readers = &reader->db->readers;
     uint64_t               now_ns = ol_now_ns();
-    bool                   is_open = !is_single && ol__connection_control(conn, OL__BEGIN) == SQLITE_OK;
+    bool                   is_open = !is_single && ol__db_connection_control(conn, OL__BEGIN) == SQLITE_OK;
     unsigned               n;
 
     reader->batch_ns = now_ns;
@@ -214,7 +214,7 @@ static void run_batch(struct ol__reader *reader, bool is_single)
     atomic_store_explicit(&conn->reading_since_ns, now_ns, memory_order_relaxed);
     n = run_chunk(reader, &now_ns);
     if (is_open && !sqlite3_get_autocommit(conn->sqlite))
-        ol__connection_control(conn, OL__COMMIT);
+        ol__db_connection_control(conn, OL__COMMIT);
     atomic_store_explicit(&conn->reading_since_ns, 0, memory_order_relaxed);
     tell_pending(reader);
 

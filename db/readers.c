@@ -236,13 +236,17 @@ int ol__readers_query(struct ol_rows **ret_rows, struct ol_db *db, const char *s
 
 static int reader_open(struct ol__reader *reader, struct ol_db *db, unsigned number, struct ol_error *error)
 {
+    int rc = ol__db_connection_open(&reader->conn, db, OL__READS, error);
+
+    if (rc < 0)
+        return rc;
     reader->db = db;
     reader->number = number;
     ol_link_init(&reader->idle);
     ol_link_init(&reader->chunk);
     pthread_mutex_init(&reader->lock, NULL);
     pthread_cond_init(&reader->wake, NULL);
-    return ol__connection_open(&reader->conn, db, OL__READS, error);
+    return 0;
 }
 
 void ol__readers_init(struct ol_db *db)
@@ -288,11 +292,15 @@ int ol__readers_open(struct ol_db *db, struct ol_error *error)
     if (!readers->all)
         return ol__failure(error, OL_ENOMEM, 0, "out of memory");
     readers->long_max = db->config.readers - 1;
-    for (unsigned i = 0; i < db->config.readers && rc == 0; i++) {
+    for (unsigned i = 0; i < db->config.readers; i++) {
         rc = reader_open(&readers->all[i], db, i, error);
+        if (rc < 0)
+            return rc;
+        pthread_mutex_lock(&readers->lock);
         readers->n++;
+        pthread_mutex_unlock(&readers->lock);
     }
-    return rc == 0 ? start_threads(db, error) : rc;
+    return start_threads(db, error);
 }
 
 static void answer_closed(struct ol_link *queue)
@@ -328,23 +336,32 @@ static void close_locked(struct ol__readers *readers)
     }
 }
 
+static void reader_close(struct ol__reader *reader)
+{
+    if (reader->is_started)
+        pthread_join(reader->thread, NULL);
+    ol__db_connection_close(reader->conn);
+    pthread_cond_destroy(&reader->wake);
+    pthread_mutex_destroy(&reader->lock);
+}
+
 void ol__readers_close(struct ol_db *db)
 {
     struct ol__readers *readers = &db->readers;
+    unsigned            n;
 
     pthread_mutex_lock(&readers->lock);
     close_locked(readers);
+    n = readers->n;
+    readers->n = 0; /* nobody looks at them any more */
     pthread_mutex_unlock(&readers->lock);
     ol__streams_look_again(db);
-    for (unsigned i = 0; i < readers->n; i++) {
-        struct ol__reader *reader = &readers->all[i];
-
-        if (reader->is_started)
-            pthread_join(reader->thread, NULL);
-        ol__connection_close(reader->conn);
-        pthread_cond_destroy(&reader->wake);
-        pthread_mutex_destroy(&reader->lock);
-    }
+    for (unsigned i = 0; i < n; i++)
+        reader_close(&readers->all[i]);
     free(readers->all);
-    pthread_mutex_destroy(&readers->lock);
+}
+
+void ol__readers_fini(struct ol_db *db)
+{
+    pthread_mutex_destroy(&db->readers.lock);
 }

@@ -86,11 +86,11 @@ struct ol__reader {
 struct ol__readers {
     /* set at open */
     struct ol__reader *all;
-    unsigned           n;
     unsigned           long_max;
 
     pthread_mutex_t lock;
     /* guarded by lock */
+    unsigned       n;     /* of `all`, while they are there */
     struct ol_link queue; /* point reads, in the order of their arrival */
     size_t         n_queue;
     struct ol_link longs; /* what needs a reader for itself */
@@ -107,7 +107,7 @@ void ol__readers_init(struct ol_db *db);
 
 /**
  * Open the connections and start the threads. Returns: 0 with at least two readers running; OL_ESYS, or as
- * ol__connection_open.
+ * ol__db_connection_open.
  */
 int ol__readers_open(struct ol_db *db, struct ol_error *error);
 
@@ -116,6 +116,9 @@ int ol__readers_open(struct ol_db *db, struct ol_error *error);
  * open.
  */
 void ol__readers_close(struct ol_db *db);
+
+/** After everything else, the writer included. */
+void ol__readers_fini(struct ol_db *db);
 
 /** Queue a read. Returns: 0, OL_EBUSY, OL_ECLOSED. Thread: any. */
 int ol__readers_submit(struct ol_db *db, struct ol__read *read);

@@ -67,7 +67,7 @@ static void on_thread_exit(void *arg)
 
         if (db) {
             give_up_place(db, table->entries[i].conn);
-            ol__connection_close(table->entries[i].conn);
+            ol__db_connection_close(table->entries[i].conn);
         }
     }
     pthread_mutex_unlock(&process_lock);
@@ -93,15 +93,21 @@ void ol__threads_init(struct ol_db *db)
     pthread_mutex_unlock(&process_lock);
 }
 
-void ol__threads_fini(struct ol_db *db)
+void ol__threads_close(struct ol_db *db)
 {
     struct ol_link *link;
 
     pthread_mutex_lock(&process_lock);
     ol_list_remove(&db->threads.open);
+    pthread_mutex_lock(&db->threads.lock);
     while ((link = ol_list_pop(&db->threads.connections)))
-        ol__connection_close(OL_CONTAINER_OF(link, struct ol__connection, link));
+        ol__db_connection_close(OL_CONTAINER_OF(link, struct ol__connection, link));
+    pthread_mutex_unlock(&db->threads.lock);
     pthread_mutex_unlock(&process_lock);
+}
+
+void ol__threads_fini(struct ol_db *db)
+{
     pthread_mutex_destroy(&db->threads.lock);
 }
 
@@ -177,7 +183,7 @@ static struct ol__connection *open_mine(struct ol_db *db)
 
     if (!make_room() || !take_place(db))
         return NULL;
-    if (ol__connection_open(&conn, db, OL__READS, &error) < 0) {
+    if (ol__db_connection_open(&conn, db, OL__READS, &error) < 0) {
         give_up_place(db, NULL);
         return NULL;
     }

@@ -59,7 +59,7 @@ int ol_tx_query(struct ol_rows **ret_rows, struct ol_tx *tx, const char *sql, st
 
     if (tx->broken.code)
         return ol__fail_with(&tx->broken);
-    if (ol__connection_run(ret_rows, tx->conn, sql, args, &clock_ns, &error) < 0)
+    if (ol__db_connection_run(ret_rows, tx->conn, sql, args, &clock_ns, &error) < 0)
         return note_failure(tx, &error);
     return 0;
 }

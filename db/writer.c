@@ -201,7 +201,7 @@ static int on_busy(void *arg, int n_before)
 int ol__writer_open(struct ol_db *db, struct ol_error *error)
 {
     struct ol__writer *writer = &db->writer;
-    int                rc = ol__connection_open(&writer->conn, db, OL__WRITES, error);
+    int                rc = ol__db_connection_open(&writer->conn, db, OL__WRITES, error);
 
     if (rc < 0)
         return rc;
@@ -215,7 +215,7 @@ void ol__writer_reopen(struct ol__writer *writer)
     struct ol_error error;
 
     ol__backup_abort(writer);
-    ol__connection_close(writer->conn);
+    ol__db_connection_close(writer->conn);
     writer->conn = NULL;
     atomic_fetch_add(&writer->n_reopened, 1);
     if (ol__writer_open(writer->db, &error) < 0)
@@ -292,7 +292,7 @@ static void *writer_main(void *arg)
         work_until_closed(writer);
     if (writer->conn && rc == 0)
         ol__checkpoint_last(writer);
-    ol__connection_close(writer->conn);
+    ol__db_connection_close(writer->conn);
     return NULL;
 }
 

@@ -92,7 +92,7 @@ struct ol__write *ol__writer_take(struct ol__writer *writer);
 /** Tell the caller; the write is gone afterwards. */
 void ol__writer_answer(struct ol__write *write);
 
-/** Open the connection. Returns: 0, or as ol__connection_open. */
+/** Open the connection. Returns: 0, or as ol__db_connection_open. */
 int ol__writer_open(struct ol_db *db, struct ol_error *error);
 
 /** Close the connection, roll back what it had, and open another. */

@@ -69,7 +69,9 @@ struct ol_server_config {
     double          body_timeout_s;     /* whole body; 0: 30 s; 408 */
     size_t          body_rate_min;      /* bytes/s after the first 5 s of a body; 0: 100 */
     double          keep_alive_s;       /* idle between requests; 0: 60 s */
-    double          write_timeout_s;    /* a client that takes nothing so long is closed; 0: 30 s */
+    double          write_timeout_s;    /* each time 64 KiB (or all there is) must be taken within; else closed; 0: 30 s */
+    double          half_close_probe_s; /* so long after a client shut its side a request that still runs asks whether it is there
+                                           at all, by an interim 102 answer; a reset in reply cancels. 0: 1 s; negative: never */
     const char     *server_name;        /* the Server field; NULL: none; outlives the server */
     bool            server_timing;      /* send Server-Timing: queue, run, deliver */
 };
@@ -186,6 +188,19 @@ OL_API int ol_response_problem(struct ol_response *res, int status, const char *
  * Returns: 0; OL_ECANCELED (the client is gone) or another scope's reason; OL_ETIMEDOUT; OL_ELIMIT (blocking route, window full); OL_ENOMEM; OL_EINVAL (a whole body was set).
  */
 OL_API int ol_response_write(struct ol_response *res, const void *data, size_t size);
+
+/** A server-sent event. Any field may be NULL; `data` may have several lines; without it the event is a comment that keeps proxies awake. */
+struct ol_sent_event {
+    const char *name, *id, *data;
+};
+
+/**
+ * Send an event to a browser's EventSource now; the first one sends the head (text/event-stream). Never waits: each client has a queue of
+ * response_window bytes, and one that does not read fast enough is told so by OL_EBUSY: drop the event, or end.
+ *
+ * Returns: 0; OL_EBUSY (the client's queue is full; nothing was queued); the scope's reason; OL_EINVAL (a name or id of several lines, or a whole body was set); OL_ENOMEM.
+ */
+OL_API int ol_response_event(struct ol_response *res, const struct ol_sent_event *event);
 
 #ifdef __cplusplus
 }

@@ -179,7 +179,7 @@ static void a_scope_that_ends_on_another_thread_races_with_the_whole_life_of_its
 {
     static struct race race;
     pthread_t          thread;
-    unsigned           n_rounds = rounds(100000) / 4;
+    unsigned           n_rounds = rounds(100000);
 
     (void)state;
     fixture_create(&race.fixture, (struct ol_pool_config){ .threads_max = 1 });

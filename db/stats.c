@@ -17,8 +17,10 @@ typedef void each_connection_cb(struct ol__connection *conn, void *arg);
 
 static void each_reading_connection(struct ol_db *db, each_connection_cb *cb, void *arg)
 {
+    pthread_mutex_lock(&db->readers.lock); /* for the writer's sake, which outlives the readers by a little */
     for (unsigned i = 0; i < db->readers.n; i++)
         cb(db->readers.all[i].conn, arg);
+    pthread_mutex_unlock(&db->readers.lock);
     pthread_mutex_lock(&db->threads.lock);
     for (struct ol_link *link = db->threads.connections.next; link != &db->threads.connections; link = link->next)
         cb(OL_CONTAINER_OF(link, struct ol__connection, link), arg);

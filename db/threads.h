@@ -19,6 +19,9 @@ struct ol__threads {
 void ol__threads_init(struct ol_db *db);
 
 /** Close every thread's connection. No call may be under way on any of them. */
+void ol__threads_close(struct ol_db *db);
+
+/** After everything else, the writer included. */
 void ol__threads_fini(struct ol_db *db);
 
 /** This thread's own connection, opened when it has none; NULL when it may have none, or cannot. Thread: any. */

@@ -40,31 +40,26 @@ static void call_done(struct ol_pool *pool, struct ol_job *job, uint64_t now_ns)
     if (ol__event_wanted(OL_EVENT_JOB_DELIVERED))
         ol__pool_event_job(pool, job, OL_EVENT_JOB_DELIVERED, deliver_ns, (int)status);
     ol__job_move(job, OL__JOB_IDLE);
+    pool->n_left++;
     job->done(job, status);
 }
 
-/* Returns false when the job must wait for its wake. */
-static bool deliver(struct ol_pool *pool, struct ol_job *job, uint64_t now_ns)
+static void deliver(struct ol_pool *pool, struct ol_job *job, uint64_t now_ns)
 {
     leave_scope(job);
-    if (__atomic_load_n(&job->own.wake_state, __ATOMIC_RELAXED) == OL__WAKE_POSTED) {
+    if (__atomic_load_n(&job->own.wake_state, __ATOMIC_RELAXED) == OL__WAKE_POSTED)
         ol__job_move(job, OL__JOB_HELD);
-        return false;
-    }
-    call_done(pool, job, now_ns);
-    return true;
+    else
+        call_done(pool, job, now_ns);
 }
 
-void ol__deliver_held(struct ol_pool *pool, struct ol_job *job)
+/* The jobs that are done, and were not followed by others, are not in flight any more. */
+static void finish(struct ol_pool *pool)
 {
-    pool->is_delivering = true;
-    call_done(pool, job, ol_now_ns());
+    unsigned long n = pool->n_left;
+
+    pool->n_left = 0;
     pool->is_delivering = false;
-    ol__deliver_finish(pool, 1);
-}
-
-void ol__deliver_finish(struct ol_pool *pool, unsigned long n)
-{
     ol__pool_leave(pool, n);
     if (atomic_load(&pool->n_inflight) > 0)
         return;
@@ -73,17 +68,24 @@ void ol__deliver_finish(struct ol_pool *pool, unsigned long n)
     ol_timer_stop(&pool->t1_timer);
 }
 
+void ol__deliver_held(struct ol_pool *pool, struct ol_job *job)
+{
+    pool->is_delivering = true;
+    call_done(pool, job, ol_now_ns());
+    finish(pool);
+}
+
 static void deliver_batch(struct ol_pool *pool)
 {
     uint64_t      start_ns = ol_now_ns();
-    unsigned long n = 0, n_done = 0;
+    unsigned long n = 0;
     unsigned      every = 1, until_clock = 1;
 
     pool->clock_ns = start_ns;
     pool->is_delivering = true;
     for (struct ol_job *job; n < BUDGET_COUNT && (job = ol__queue_pop(&pool->backlog)) != NULL; n++) {
         ol__queue_prefetch(&pool->backlog);
-        n_done += deliver(pool, job, pool->clock_ns);
+        deliver(pool, job, pool->clock_ns);
         if (--until_clock > 0)
             continue;
         uint64_t now_ns = ol_now_ns();
@@ -94,11 +96,10 @@ static void deliver_batch(struct ol_pool *pool)
         if (now_ns - start_ns > BUDGET_NS)
             break;
     }
-    pool->is_delivering = false;
     pool->clock_ns = 0;
     if (pool->backlog.first)
         ol__loop_ready(pool->loop, &pool->more);
-    ol__deliver_finish(pool, n_done);
+    finish(pool);
 }
 
 void ol__deliver_post_cb(struct ol_post *post)

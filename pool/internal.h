@@ -8,6 +8,7 @@
 #ifndef OL_POOL_INTERNAL_H
 #define OL_POOL_INTERNAL_H
 
+#include <assert.h>
 #include <offloop/observe.h>
 #include <offloop/pool.h>
 #include <pthread.h>
@@ -43,8 +44,13 @@ static inline enum ol__job_state ol__job_state(const struct ol_job *job)
     return (enum ol__job_state)__atomic_load_n(&job->own.state, __ATOMIC_RELAXED);
 }
 
-/** Asserts that the table allows the move. */
-void ol__job_move(struct ol_job *job, enum ol__job_state to);
+extern const unsigned ol__job_entered_from[OL__JOB_STATES]; /* the table: OR of 1 << state */
+
+static inline void ol__job_move(struct ol_job *job, enum ol__job_state to)
+{
+    assert(ol__job_entered_from[to] & 1U << ol__job_state(job));
+    __atomic_store_n(&job->own.state, (int)to, __ATOMIC_RELAXED);
+}
 
 /** What a job that did not run is to be called when its scope ended for `reason`. */
 enum ol_job_status ol__job_dropped_status(int reason);
@@ -104,10 +110,10 @@ struct ol__shard {
     struct ol__histogram queue, run;
 };
 
-/* A place for a thread. Kept when the thread leaves, for the next one. */
+/* A place for a thread. Kept when the thread leaves, for the next one. On cache lines of its own. */
 struct ol__worker {
     /* set once */
-    struct ol_pool   *pool;
+    _Alignas(64) struct ol_pool *pool;
     unsigned          index;
     struct ol__shard *shards; /* one for each class */
 
@@ -168,6 +174,7 @@ struct ol_pool {
     struct ol__queue backlog;  /* completed, taken over, not yet delivered */
     uint64_t         clock_ns; /* now, while jobs are delivered; else 0 */
     bool             is_delivering;
+    unsigned long    n_left;       /* jobs that are done and still counted in flight: a submit takes one over */
     uint64_t         t1_ns, t2_ns; /* UINT64_MAX until closed */
 
     struct ol__class classes[OL__CLASSES_MAX];
@@ -239,8 +246,6 @@ void ol__deliver_post_cb(struct ol_post *post);
 void ol__deliver_more_cb(struct ol__ready *ready);
 /** A held job's wake has arrived. Thread: loop. */
 void ol__deliver_held(struct ol_pool *pool, struct ol_job *job);
-/** So many `done` have returned. Thread: loop. */
-void ol__deliver_finish(struct ol_pool *pool, unsigned long n);
 
 /* deadline.c */
 void ol__deadline_add_locked(struct ol_pool *pool, struct ol_job *job, struct ol__errands *errands);

@@ -28,7 +28,7 @@
 #include "pool/internal.h"
 
 /* From which states a state may be entered. */
-static const unsigned entered_from[OL__JOB_STATES] = {
+const unsigned ol__job_entered_from[OL__JOB_STATES] = {
     [OL__JOB_IDLE] = 1 << OL__JOB_FINISHED | 1 << OL__JOB_HELD | 1 << OL__JOB_SUBMITTING | 1 << OL__JOB_STAGED,
     [OL__JOB_SUBMITTING] = 1 << OL__JOB_IDLE,
     [OL__JOB_STAGED] = 1 << OL__JOB_IDLE,
@@ -37,12 +37,6 @@ static const unsigned entered_from[OL__JOB_STATES] = {
     [OL__JOB_FINISHED] = 1 << OL__JOB_QUEUED | 1 << OL__JOB_RUNNING | 1 << OL__JOB_STAGED,
     [OL__JOB_HELD] = 1 << OL__JOB_FINISHED,
 };
-
-void ol__job_move(struct ol_job *job, enum ol__job_state to)
-{
-    assert(entered_from[to] & 1U << ol__job_state(job));
-    __atomic_store_n(&job->own.state, (int)to, __ATOMIC_RELAXED);
-}
 
 const char *ol_job_status_name(enum ol_job_status status)
 {

@@ -35,9 +35,11 @@ static int check(const struct ol_pool *pool, const struct ol_job *job)
     return 0;
 }
 
-static void enter(struct ol_pool *pool)
+static void enter(struct ol_pool *pool, bool on_loop)
 {
-    if (atomic_fetch_add(&pool->n_inflight, 1) == 0)
+    if (on_loop && pool->n_left > 0) /* inside a `done`, as a rule: no atomic instruction */
+        pool->n_left--;
+    else if (atomic_fetch_add(&pool->n_inflight, 1) == 0)
         ol__loop_hold(pool->loop);
 }
 
@@ -47,11 +49,11 @@ void ol__pool_leave(struct ol_pool *pool, unsigned long n)
         ol__loop_release(pool->loop);
 }
 
-static int admit(struct ol_pool *pool, struct ol__class *class)
+static int admit(struct ol_pool *pool, struct ol__class *class, bool on_loop)
 {
     if (!ol__class_take_room(pool, class))
         return ol__fail(OL_EBUSY, 0, "the queue of %s is full", class->where);
-    enter(pool);
+    enter(pool, on_loop);
     if (!atomic_load(&pool->is_closed))
         return 0;
     ol__pool_leave(pool, 1);
@@ -137,7 +139,7 @@ void ol__submit_flush_cb(struct ol__ready *ready)
 static int submit(struct ol_pool *pool, struct ol_job *job, bool on_loop)
 {
     struct ol__class *class = &pool->classes[job->class_id];
-    int rc = admit(pool, class);
+    int rc = admit(pool, class, on_loop);
 
     if (rc < 0)
         return rc;

@@ -73,11 +73,12 @@ void ol__worker_wake(struct ol__worker *worker)
 
 static struct ol__worker *create_place(struct ol_pool *pool)
 {
-    struct ol__worker *worker = calloc(1, sizeof *worker);
+    struct ol__worker *worker = aligned_alloc(_Alignof(struct ol__worker), sizeof *worker);
     pthread_condattr_t attr;
 
     if (!worker)
         return NULL;
+    memset(worker, 0, sizeof *worker);
     worker->shards = calloc(pool->n_classes, sizeof *worker->shards);
     if (!worker->shards) {
         free(worker);

@@ -229,12 +229,12 @@ static void say_where_offload_ends(struct text *text, const struct report *repor
 
 static void say_what_waiting_costs(struct text *text, const struct report *report)
 {
-    const struct measure *idle = measures_find(&report->measures, "idle", "-", "hello", -1, -1);
+    const struct measure *idle = measures_find(&report->measures, "memory", "-", "hello", -1, -1);
 
     for (size_t i = 0; i < report->measures.count; i++) {
         const struct measure *row = &report->measures.rows[i];
 
-        if (!idle || strcmp(row->section, "memory") != 0 || strcmp(row->mode, "blocking") == 0)
+        if (!idle || row == idle || strcmp(row->section, "memory") != 0 || strcmp(row->mode, "blocking") == 0)
             continue;
         say(text, "%.0f waiting clients in %s%s: %.1f MB above idle, %.1f kB for each client, and %.0f threads.",
             row->concurrency, row->mode, row->pool_threads > 0 ? " with a thread for each" : "",

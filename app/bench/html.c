@@ -218,18 +218,17 @@ static void write_hello(FILE *out, const struct report *report)
     fputs("</tbody></table></div>\n</div>\n", out);
 }
 
-static void write_memory_row(FILE *out, const struct measure *row, const char *mode, double waiting)
+static void write_memory_row(FILE *out, const struct measure *row)
 {
-    fprintf(out,
-            "<tr class=\"%s\"><td class=\"name\">%s%s</td><td>%.0f</td><td>%.1f</td><td>%.1f</td><td>%.0f</td></tr>\n",
-            mode, mode, row->pool_threads > 0 ? ", a thread each" : "", waiting, row->rss_kb / 1e3, row->pss_kb / 1e3,
-            row->threads);
+    bool is_idle = strcmp(row->mode, "-") == 0;
+
+    fprintf(out, "<tr class=\"%s\"><td class=\"name\">%s%s</td><td>%.0f</td>", row->mode, is_idle ? "idle" : row->mode,
+            row->pool_threads > 0 ? ", a thread each" : "", is_idle ? 0 : row->concurrency);
+    fprintf(out, "<td>%.1f</td><td>%.1f</td><td>%.0f</td></tr>\n", row->rss_kb / 1e3, row->pss_kb / 1e3, row->threads);
 }
 
 static void write_costs(FILE *out, const struct report *report)
 {
-    const struct measure *idle = measures_find(&report->measures, "idle", "-", "hello", -1, -1);
-
     fputs("<h2>Threads and memory</h2>\n<p>Calls that sleep, against the number of pool threads (from 2 threads on "
           "one is kept for short "
           "queries, from 16 on two); and what it costs to let many clients wait at once. Beside a blocked loop they "
@@ -241,13 +240,11 @@ static void write_costs(FILE *out, const struct report *report)
     fputs("<div class=\"table\"><table><thead><tr><th>mode</th><th>waiting clients</th><th>RSS MB</th><th>PSS MB</th>"
           "<th>threads</th></tr></thead><tbody>\n",
           out);
-    if (idle)
-        write_memory_row(out, idle, "idle", 0);
     for (size_t i = 0; i < report->measures.count; i++) {
         const struct measure *row = &report->measures.rows[i];
 
         if (strcmp(row->section, "memory") == 0)
-            write_memory_row(out, row, row->mode, row->concurrency);
+            write_memory_row(out, row);
     }
     fputs("</tbody></table></div>\n</div>\n", out);
 }

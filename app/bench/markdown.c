@@ -75,19 +75,17 @@ static void print_pool(FILE *out, const struct report *report)
 
 static void print_memory(FILE *out, const struct report *report)
 {
-    const struct measure *idle = measures_find(&report->measures, "idle", "-", "hello", -1, -1);
-
     fprintf(out, "\n## Memory and threads\n\n| mode | waiting clients | pool | RSS MB | PSS MB | threads |\n"
                  "|---|---:|---:|---:|---:|---:|\n");
-    if (idle)
-        fprintf(out, "| idle | 0 | default | %.1f | %.1f | %.0f |\n", idle->rss_kb / 1e3, idle->pss_kb / 1e3,
-                idle->threads);
     for (size_t i = 0; i < report->measures.count; i++) {
         const struct measure *row = &report->measures.rows[i];
 
         if (strcmp(row->section, "memory") != 0)
             continue;
-        fprintf(out, "| %s | %.0f | ", row->mode, row->concurrency);
+        if (strcmp(row->mode, "-") == 0)
+            fprintf(out, "| idle | 0 | ");
+        else
+            fprintf(out, "| %s | %.0f | ", row->mode, row->concurrency);
         if (row->pool_threads > 0)
             fprintf(out, "%.0f threads", row->pool_threads);
         else

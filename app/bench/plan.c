@@ -312,6 +312,12 @@ static void add_memory(struct plan *plan, const struct dose *dose, const bool mo
                          .cut = true,
                          .fresh_server = true };
 
+    add(plan, (struct step){ .section = SECTION_MEMORY,
+                             .call = CALL_HELLO,
+                             .concurrency = 1,
+                             .window_s = 0.1,
+                             .cut = true,
+                             .fresh_server = true });
     for (int mode = 0; mode < MODES; mode++) {
         if (!modes[mode])
             continue;

@@ -251,7 +251,7 @@ static void draw_pool(FILE *out, const struct report *report)
 static void draw_memory(FILE *out, const struct report *report)
 {
     struct svg_range      rows[3] = { { .label = "idle" }, { .label = "waiting" }, { .label = "thread each" } };
-    const struct measure *idle = measures_find(&report->measures, "idle", "-", "hello", -1, -1);
+    const struct measure *idle = measures_find(&report->measures, "memory", "-", "hello", -1, -1);
 
     for (int mode = 0; mode < MODES && idle; mode++)
         rows[0].high[mode] = idle->rss_kb / 1e3;

@@ -76,6 +76,20 @@ static _Noreturn void become(char *const argv[], int out, int log_fd, pid_t pare
     _exit(127);
 }
 
+/* Without the slash at its end, since paths begin with one. Returns 0, or OL_EIO: no word stands there. */
+static int copy_url(char url[PROCESS_URL_MAX], const char *text)
+{
+    size_t size = strcspn(text, " \n");
+
+    while (size > 0 && text[size - 1] == '/')
+        size--;
+    if (size == 0 || size >= PROCESS_URL_MAX)
+        return OL_EIO;
+    memcpy(url, text, size);
+    url[size] = '\0';
+    return 0;
+}
+
 /* Read standard output up to the line that has the address. */
 static int read_url(struct process *process)
 {
@@ -97,7 +111,7 @@ static int read_url(struct process *process)
         text[size] = '\0';
         at = strstr(text, said);
         if (at && strchr(at, '\n'))
-            return sscanf(at + sizeof said - 1, "%63s", process->url) == 1 ? 0 : OL_EIO;
+            return copy_url(process->url, at + sizeof said - 1);
     }
     return OL_EIO;
 }
@@ -151,6 +165,14 @@ void process_stop(struct process *process)
     pthread_mutex_unlock(&live.lock);
     close(process->out);
     *process = (struct process){ 0 };
+}
+
+bool process_is_alive(const struct process *process)
+{
+    siginfo_t info = { .si_pid = 0 };
+
+    return process->pid > 0 &&
+           (waitid(P_PID, (id_t)process->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0);
 }
 
 /* The number behind "Name:" in a file of /proc; 0 when it is not there. */

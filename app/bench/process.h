@@ -4,6 +4,7 @@
 #ifndef APP_BENCH_PROCESS_H
 #define APP_BENCH_PROCESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -25,6 +26,9 @@ int process_start(struct process *process, char *const argv[], int log_fd);
 
 /** Kill it and wait until it is gone. Nothing of it is worth a drain: the load is over. Harmless when there is none. */
 void process_stop(struct process *process);
+
+/** Does it still run? Thread: the one that started it. */
+bool process_is_alive(const struct process *process);
 
 /** Kill every process there is, wait until they are gone, and let no other begin; for the end by a signal. Thread: any. */
 void process_kill_all(void);

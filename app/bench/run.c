@@ -194,7 +194,7 @@ static int run_step(struct measure *measure, struct load_result *result, const s
                                                .arg = &target,
                                                .observe = step->section == SECTION_MEMORY ? look_at_server : NULL,
                                                .observe_arg = &middle,
-                                               .observe_after_s = step->window_s * 0.9 });
+                                               .observe_after_s = step->window_s * 0.7 });
     probe_end(&probe, measure);
     process_cost(&world->server, &after);
     fill(measure, result, &before, step->section == SECTION_MEMORY ? &middle.cost : &after);
@@ -212,6 +212,18 @@ static void note_failures(struct report *report, const struct measure *measure, 
                 result->why[0] ? result->why : "dropped, too many under way");
 }
 
+/* A server that died is a finding, and no reason to stop: the next step starts another. */
+static void note_end(struct report *report, const struct measure *measure, struct world *world)
+{
+    char key[KEY_MAX];
+
+    if (process_is_alive(&world->server))
+        return;
+    measure_key(key, measure);
+    report_note(report, "%s: the server ended by itself", key);
+    process_stop(&world->server);
+}
+
 static int run_and_keep(struct report *report, const struct step *step, struct world *world)
 {
     struct load_result result = { 0 };
@@ -219,6 +231,7 @@ static int run_and_keep(struct report *report, const struct step *step, struct w
     int                rc = run_step(&measure, &result, step, world);
 
     note_failures(report, &measure, &result);
+    note_end(report, &measure, world);
     load_result_fini(&result);
     if (rc == 0)
         rc = measures_add(&report->measures, &measure);

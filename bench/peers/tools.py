@@ -53,7 +53,7 @@ class Process:
         for line in self.child.stdout:
             match = re.search(rb"listening on (http://\S+)", line)
             if match:
-                return match.group(1).decode()
+                return match.group(1).decode().rstrip("/")
         raise Failed(f"{self.command[0]} did not say where it listens; see {self.log}")
 
 

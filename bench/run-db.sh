@@ -141,7 +141,7 @@ table()
     for way in "$@"; do
         [ -f "$folder/$what.$way.rate" ] || continue
         echo "$(median "$folder/$what.$way.rate") $(median "$folder/$what.$way.p99") ${base:-0}" |
-            awk -v way="$way" '{ printf "| %s | %.0f | %.2f | %s |\n", way, $1, $2, $3 > 0 ? sprintf("%.2f", $1 / $3) : "" }'
+            awk -v way="$way" '{ printf "| %s | %.0f | %.2f | %s |\n", way, $1, $2, ($3 > 0 ? sprintf("%.2f", $1 / $3) : "") }'
     done
     echo
 }

@@ -191,7 +191,7 @@ static void two_serves_live_side_by_side(void **state)
 static void a_unix_socket_serves_as_well(void **state)
 {
     struct program serve;
-    char           address[256], path[256];
+    char           address[256], path[200];
 
     (void)state;
     snprintf(path, sizeof path, "%s/socket", serve_folder);

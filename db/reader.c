@@ -8,8 +8,10 @@
  *
  * A read that takes long. The progress handler looks at the clock and calls on_slow:
  *
- *   - after SLOW_NS the reader tells the callers of what it has finished, hands back what it has not begun, and
- *     counts as slow: another reader is woken for the rest. The read itself goes on;
+ *   - after SLOW_NS it is under suspicion: where processors are scarce the thread may only have waited for one, and
+ *     waking another reader would make that worse. When it has computed for half as long again at the next look, the
+ *     reader tells the callers of what it has finished, hands back what it has not begun, and counts as slow:
+ *     another reader is woken for the rest. The read itself goes on;
  *   - after LONG_NS (5 ms) it leaves the batch. As everything else of the batch has left already, leaving
  *     means: the reader becomes one of the long ones and the read goes on where it is, nothing is run twice. Only
  *     when the long places (readers - 1) are all taken is the read stopped, before a row was handed to anybody, and
@@ -21,12 +23,13 @@
  *
  *          work                     5 ms, place free
  *     IDLE ----> SHORT ----> SLOW ------------------> LONG          a mode returns to SHORT when its work is done,
- *                  |  0.25 ms                          ^            and SHORT to IDLE when there is none
+ *                  |  0.25 to 0.5 ms                   ^            and SHORT to IDLE when there is none
  *                  '---- long work, place free --------'
  */
 #include "db/reader.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "db/connection.h"
@@ -92,11 +95,32 @@ static bool become_long(struct ol__reader *reader)
     return is_place;
 }
 
+static uint64_t cpu_ns(void)
+{
+    struct timespec cpu;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
+    return (uint64_t)cpu.tv_sec * OL_NS_PER_S + (uint64_t)cpu.tv_nsec;
+}
+
+/* Has it computed since the last look, or did it only wait for a processor? The first look cannot tell. */
+static bool has_computed(struct ol__reader *reader)
+{
+    uint64_t before_ns = reader->suspected_cpu_ns;
+
+    reader->suspected_cpu_ns = cpu_ns();
+    return before_ns && reader->suspected_cpu_ns - before_ns >= SLOW_NS / 2;
+}
+
 static bool on_slow(void *arg, uint64_t now_ns)
 {
     struct ol__reader *reader = arg;
 
     if (!reader->is_slow) {
+        if (!has_computed(reader)) {
+            reader->conn->slow_at_ns = now_ns + SLOW_NS;
+            return false;
+        }
         reader->is_slow = true;
         become_slow(reader);
         reader->conn->slow_at_ns = reader->started_ns + LONG_NS;
@@ -170,6 +194,7 @@ static uint64_t run_query(struct ol__reader *reader, struct ol__read *read, uint
 
     reader->started_ns = now_ns;
     reader->is_slow = reader->displaced = false;
+    reader->suspected_cpu_ns = 0;
     conn->slow_at_ns = slow_at_ns;
     read->rc = ol__db_connection_run(&read->rows, conn, read->sql, read->args, &now_ns, &read->error);
     conn->slow_at_ns = 0;

@@ -33,7 +33,7 @@
 #include "db/reader.h"
 #include "loop/wait.h"
 
-#define STUCK_NS OL_NS_PER_MS
+#define STUCK_NS (5 * OL_NS_PER_MS)
 #define FIRST_GUESS_NS (60 * OL_NS_PER_US) /* a read's time, before one was measured */
 
 /* ---- waking ---- */

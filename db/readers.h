@@ -79,8 +79,9 @@ struct ol__reader {
     unsigned         n_pending;
     uint64_t         batch_ns;   /* when the batch began */
     uint64_t         started_ns; /* when the running read began */
-    bool             is_slow;    /* what runs has been found slow */
-    bool             displaced;  /* it was stopped in order to run again alone */
+    uint64_t suspected_cpu_ns;   /* the thread\'s processor time when the running read was found suspiciously slow */
+    bool     is_slow;            /* what runs has been found slow */
+    bool     displaced;          /* it was stopped in order to run again alone */
 };
 
 struct ol__readers {

@@ -43,7 +43,7 @@ void args_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
     struct parse            parse = { argp, input };
     const struct argp_child children[] = { { .argp = argp }, { 0 } };
-    const struct argp root = { .parser = parse_quietly, .doc = argp->doc, .children = children };
+    const struct argp       root = { .parser = parse_quietly, .doc = argp->doc, .children = children };
 
     if (argp_parse(&root, argc, argv, 0, NULL, &parse) != 0)
         exit(EXIT_USAGE);

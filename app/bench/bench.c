@@ -65,7 +65,7 @@ static void print_result(struct load_result *result)
     uint64_t        n_failed = result->failed + result->dropped;
 
     printf("{\"rate\": %.3f, \"requests\": %zu, \"failed\": %" PRIu64 ", \"seconds\": %.3f, \"mean_ms\": %.3f, ",
-           load_rate(result), latency->count, n_failed, result->seconds, samples_mean_ns(latency) / 1e6);
+           result->rate, latency->count, n_failed, result->seconds, samples_mean_ns(latency) / 1e6);
     printf("\"p50_ms\": %.3f, \"p95_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f}\n",
            (double)samples_percentile_ns(latency, 50) / 1e6, (double)samples_percentile_ns(latency, 95) / 1e6,
            (double)samples_percentile_ns(latency, 99) / 1e6, (double)samples_percentile_ns(latency, 100) / 1e6);

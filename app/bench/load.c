@@ -6,8 +6,9 @@
  * locked. A load that is cut is a scope with a deadline: what is under way at its end comes back with the scope's
  * reason.
  *
- * The rate is answers by the time from the first start to the *last answer*, so a load of a few long calls is not
- * charged for the idle rest of its window.
+ * The rate of a closed loop is its answers by the time from the first start to the *last answer*, so a load of a few
+ * long calls is not charged for the idle rest of its window. That of an open loop is how fast answers followed each
+ * other, first to last: a server that keeps up has the planned rate, however long each answer takes.
  */
 #include "app/bench/load.h"
 
@@ -26,7 +27,7 @@ struct load {
 
     /* the loop's thread only */
     struct load_result *result;
-    uint64_t            last_answer_ns;
+    uint64_t            first_answer_ns, last_answer_ns;
     unsigned            under_way; /* open loop */
     int                 rc;        /* a fiber that could not be started, a latency that could not be kept */
 };
@@ -93,6 +94,8 @@ static void ask(struct load *load, uint64_t number, uint64_t from_ns)
         note_failure(load, rc, status);
         return;
     }
+    if (load->result->latency.count == 0)
+        load->first_answer_ns = now;
     load->last_answer_ns = now;
     if (samples_add(&load->result->latency, now - from_ns) < 0)
         load->rc = OL_ENOMEM;
@@ -182,6 +185,18 @@ static int start_fibers(struct load *load)
     return rc;
 }
 
+static double rate_of(const struct load *load)
+{
+    size_t   count = load->result->latency.count;
+    uint64_t since_ns = load->began_ns;
+
+    if (load->spec->rate > 0 && count > 1) {
+        since_ns = load->first_answer_ns;
+        count--;
+    }
+    return load->last_answer_ns > since_ns ? (double)count / ((double)(load->last_answer_ns - since_ns) / 1e9) : 0;
+}
+
 int load_run(struct load_result *result, const struct load_spec *spec)
 {
     struct load load = { .spec = spec, .result = result };
@@ -201,6 +216,7 @@ int load_run(struct load_result *result, const struct load_spec *spec)
     rc = ol_loop_run(load.loop); /* returns when the last fiber has */
     ol_loop_destroy(load.loop);
     result->seconds = (double)(load.last_answer_ns - load.began_ns) / 1e9;
+    result->rate = rate_of(&load);
     if (rc == 0)
         rc = load.rc;
 out:
@@ -211,11 +227,6 @@ out:
 void load_result_fini(struct load_result *result)
 {
     samples_fini(&result->latency);
-}
-
-double load_rate(const struct load_result *result)
-{
-    return result->seconds > 0 ? (double)result->latency.count / result->seconds : 0;
 }
 
 void load_same_url(struct load_request *request, uint64_t number, void *arg)

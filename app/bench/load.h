@@ -54,6 +54,7 @@ struct load_result {
     uint64_t       unfinished; /* given up by `cut` */
     uint64_t       dropped;    /* open loop: never sent, because `concurrency` were under way */
     double         seconds;    /* from the first start to the last answer */
+    double         rate;       /* answers for each second, failed ones left out */
     char           why[160];   /* what the first failure was; "" without one */
 };
 
@@ -65,9 +66,6 @@ struct load_result {
 int load_run(struct load_result *result, const struct load_spec *spec);
 
 void load_result_fini(struct load_result *result);
-
-/** Answers for each second, failed ones left out. */
-double load_rate(const struct load_result *result);
 
 /** A load_next_cb that asks for the URL that `arg` is. */
 void load_same_url(struct load_request *request, uint64_t number, void *arg);

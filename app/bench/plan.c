@@ -62,25 +62,25 @@ struct dose {
 
 static const struct dose quick = {
     .delay_s = 0.2,
-    .idle_s = 0.6,
+    .idle_s = 0.5,
     .load_c = { 5, 10, 20 },
     .blocking_n = { 5, 10, 20 },
     .other_n = { 15, 30, 60 },
     .sweep_c = { 1, 100, 400 },
     .sweep_rounds = 3,
-    .sweep_s = 0.5,
-    .busy_s = 0.3,
+    .sweep_s = 0.4,
+    .busy_s = 0.25,
     .fetch_rate = 20,
     .fetch_rate_s = 0.5,
     .query_rate = 1000,
     .query_rate_s = 0.3,
-    .pool_threads = { 1, 4, 16, 64 },
+    .pool_threads = { 1, 8, 64 },
     .pool_s = 0.35,
     .crossover_ms = { 5, 50 },
     .crossover_c = { 1, 20, 200 },
     .crossover_s = 0.12,
     .memory_c = 1000,
-    .memory_s = 0.5,
+    .memory_s = 0.4,
 };
 
 static const struct dose full = {

@@ -164,7 +164,7 @@ static void fill(struct measure *measure, struct load_result *result, const stru
     measure->failed = (double)(result->failed + result->dropped);
     measure->unfinished = (double)result->unfinished;
     measure->seconds = result->seconds;
-    measure->rate = load_rate(result);
+    measure->rate = result->rate;
     fill_latency(measure, &result->latency);
     if (result->latency.count)
         measure->cpu_us = (double)(after->cpu_ns - before->cpu_ns) / 1e3 / (double)result->latency.count;

@@ -26,21 +26,22 @@ struct ol__heap {
 };
 
 /* Both roots, neither NULL; returns the one that is the parent now. */
-static inline struct ol__heap_node *ol__heap_meld(struct ol__heap_node *a, struct ol__heap_node *b, ol__heap_less_cb *less)
+static inline struct ol__heap_node *ol__heap_meld(struct ol__heap_node *upper, struct ol__heap_node *lower,
+                                                  ol__heap_less_cb *less)
 {
-    if (less(b, a)) {
-        struct ol__heap_node *swap = a;
+    if (less(lower, upper)) {
+        struct ol__heap_node *swap = upper;
 
-        a = b;
-        b = swap;
+        upper = lower;
+        lower = swap;
     }
-    b->next = a->child;
-    b->prev = a;
-    if (a->child)
-        a->child->prev = b;
-    a->child = b;
-    a->next = a->prev = NULL;
-    return a;
+    lower->next = upper->child;
+    lower->prev = upper;
+    if (upper->child)
+        upper->child->prev = lower;
+    upper->child = lower;
+    upper->next = upper->prev = NULL;
+    return upper;
 }
 
 /* One tree of a list of siblings, or NULL. */

@@ -14,8 +14,8 @@ uint64_t ol__histogram_upper_ns(unsigned index)
 
 void ol__histogram_add_to(struct ol_histogram *snapshot, const struct ol__histogram *histogram)
 {
-    uint64_t min_plus_1 = __atomic_load_n(&histogram->min_ns_plus_1, __ATOMIC_RELAXED);
-    uint64_t max_ns = __atomic_load_n(&histogram->max_ns, __ATOMIC_RELAXED);
+    uint64_t min_plus_1 = ol__counter_read(&histogram->min_ns_plus_1);
+    uint64_t max_ns = ol__counter_read(&histogram->max_ns);
 
     if (min_plus_1 == 0)
         return;
@@ -23,9 +23,9 @@ void ol__histogram_add_to(struct ol_histogram *snapshot, const struct ol__histog
         snapshot->min_ns = min_plus_1 - 1;
     if (max_ns > snapshot->max_ns)
         snapshot->max_ns = max_ns;
-    snapshot->sum_ns += __atomic_load_n(&histogram->sum_ns, __ATOMIC_RELAXED);
+    snapshot->sum_ns += ol__counter_read(&histogram->sum_ns);
     for (unsigned i = 0; i < OL_HISTOGRAM_BUCKETS; i++) {
-        uint64_t n = __atomic_load_n(&histogram->buckets[i], __ATOMIC_RELAXED);
+        uint64_t n = ol__counter_read(&histogram->buckets[i]);
 
         snapshot->buckets[i] += n;
         snapshot->count += n;

@@ -6,9 +6,9 @@
  *   gtask     g_task_run_in_thread (always ten threads)
  *   floor     two threads over raw eventfd and epoll, and no pool at all
  *
- * Each measurement runs in a process of its own (libuv's and GTask's pools are one for a process, and cannot be resized). Rounds
- * of all systems are interleaved, so that a noisy moment of the machine hits all alike; the table has the median round
- * and the range. CPU time is that of the whole process: all threads, user and system.
+ * Each measurement runs in a process of its own (libuv's and GTask's pools are one for a process, and cannot be
+ * resized). Rounds of all systems are interleaved, so that a noisy moment of the machine hits all alike; the table has
+ * the median round and the range. CPU time is that of the whole process: all threads, user and system.
  */
 #include <getopt.h>
 #include <offloop/offloop.h>
@@ -19,8 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pool/extremes.h"
-#include "pool/system.h"
+#include "handoff/extremes.h"
+#include "handoff/system.h"
 
 static const struct system *const systems[] = {
     &system_offloop,
@@ -159,10 +159,10 @@ static const struct round *median(struct series *series)
 
 static void print_table_row(struct series *series, const char *name, const struct round *libuv)
 {
-    const struct round *mid = median(series);
+    const struct round *mid = median(series), *all = series->rounds;
 
-    printf("| %u | %u | %s | %.0f | %.3f | %.3f to %.3f | %.3f |", mid->threads, mid->outstanding, name, mid->jobs_per_s,
-           mid->us_per_job, series->rounds[0].us_per_job, series->rounds[series->n - 1].us_per_job, mid->cpu_us_per_job);
+    printf("| %u | %u | %s | %.0f | %.3f | %.3f to %.3f | %.3f |", mid->threads, mid->outstanding, name,
+           mid->jobs_per_s, mid->us_per_job, all[0].us_per_job, all[series->n - 1].us_per_job, mid->cpu_us_per_job);
     if (libuv)
         printf(" %.2f |\n", mid->us_per_job / libuv->us_per_job);
     else
@@ -240,9 +240,9 @@ int main(int argc, char **argv)
         return 2;
     }
     if (extreme == 'S')
-        return soak(number_or(argv[optind], 10 * 1000 * 1000));
+        return soak(number_or(argv[optind], UINT64_C(10000000)));
     if (extreme == 'Q')
-        return queue_at_once(number_or(argv[optind], 1000 * 1000));
+        return queue_at_once(number_or(argv[optind], UINT64_C(1000000)));
     int rc = measure_all(n_rounds, seconds);
     if (rc == 0 && json)
         print_json();

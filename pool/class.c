@@ -1,22 +1,22 @@
 /*
  * class.c: which job may run next.
  *
- * A class has a queue, a quota (threads_max) and a reserve (threads_reserved). A job may start when its class is below its
- * quota, and when after that enough threads are left for what the reserves of all classes have not used of theirs:
+ * A class has a queue, a quota (threads_max) and a reserve (threads_reserved). A job may start when its class is below
+ * its quota, and when after that enough threads are left for what the reserves of all classes have not used of theirs:
  *
  *     n_running + n_unmet <= limit          n_unmet: the sum over all classes of max(0, reserved - running)
  *
- * A class below its reserve uses what is its own and can always start; any other needs a thread beyond all of them. `limit`
- * is the pool's threads_max. While threads cannot be started it is the number of those that live, so that the
- * reserves hold for them too; but a job may always start where none runs, or a pool reduced to its reserves would
- * never serve the others.
+ * A class below its reserve uses what is its own and can always start; any other needs a thread beyond all of them.
+ * `limit` is the pool's threads_max. While threads cannot be started it is the number of those that live, so that the
+ * reserves hold for them too; but a job may always start where none runs, or a pool reduced to its reserves would never
+ * serve the others.
  *
  * Of the jobs that may start, the one that was submitted first is taken. So no class starves another, whatever their
  * number, and within a class the order is that of the hand-over.
  *
- * Places in a queue. Each submit takes one from `room`, an atomic that workers do not touch (they would pull its cache line
- * to and fro): what they free is counted under the lock, and moved to `room` when that runs out. So the bound is exact
- * for any number of submitting threads, and costs a submit one atomic instruction.
+ * Places in a queue. Each submit takes one from `room`, an atomic that workers do not touch (they would pull its cache
+ * line to and fro): what they free is counted under the lock, and moved to `room` when that runs out. So the bound is
+ * exact for any number of submitting threads, and costs a submit one atomic instruction.
  */
 #include <assert.h>
 

@@ -1,8 +1,8 @@
 /*
  * codel.c: dropping what waits in a standing queue.
  *
- * A burst makes a queue that goes away; overload makes one that stays. CoDel tells them apart by the time that jobs spend
- * in the queue: when that has not been under the target for a whole interval, the queue stands, and one job is
+ * A burst makes a queue that goes away; overload makes one that stays. CoDel tells them apart by the time that jobs
+ * spend in the queue: when that has not been under the target for a whole interval, the queue stands, and one job is
  * dropped; while it goes on standing, one more after interval/sqrt(2), interval/sqrt(3), ... until the delay is under
  * the target (Nichols and Jacobson, "Controlling Queue Delay", ACM Queue 2012; RFC 8289).
  *

@@ -1,10 +1,10 @@
 /*
  * deadline.c: ending jobs in time.
  *
- * Every job with a deadline, its own or one of a scope above, stands in a heap under the pool's lock from the hand-over until
- * it is over. One timer of the loop serves all of them. It is set anew only when something nearer comes, and looks for
- * itself what is next when it fires: jobs that finish in time, as nearly all do, cost the timer nothing. A hand-over on
- * another thread that brings something nearer posts the pool's rearm node, one at a time.
+ * Every job with a deadline, its own or one of a scope above, stands in a heap under the pool's lock from the hand-over
+ * until it is over. One timer of the loop serves all of them. It is set anew only when something nearer comes, and
+ * looks for itself what is next when it fires: jobs that finish in time, as nearly all do, cost the timer nothing. A
+ * hand-over on another thread that brings something nearer posts the pool's rearm node, one at a time.
  *
  * The same timer asks again for a thread that could not be started.
  */

@@ -1,12 +1,13 @@
 /*
  * deliver.c: from the workers back to the loop, and the caller's `done`.
  *
- * Workers append to the pool's completed list under the lock that they take anyway. One node of the pool stands for all of
- * it in the loop's inbox: whoever finds the list untaken posts it, so a burst of completions costs one post and at most one
- * wake-up. The loop takes the whole list and calls each `done` with no lock held, in the order in which the jobs ended.
+ * Workers append to the pool's completed list under the lock that they take anyway. One node of the pool stands for all
+ * of it in the loop's inbox: whoever finds the list untaken posts it, so a burst of completions costs one post and at
+ * most one wake-up. The loop takes the whole list and calls each `done` with no lock held, in the order in which the
+ * jobs ended.
  *
- * The budget. At most BUDGET_COUNT jobs or about BUDGET_NS at a time; what is left goes on the loop's ready list, so that
- * sockets are looked at between. Nothing overtakes it: what completes meanwhile is appended.
+ * The budget. At most BUDGET_COUNT jobs or about BUDGET_NS at a time; what is left goes on the loop's ready list, so
+ * that sockets are looked at between. Nothing overtakes it: what completes meanwhile is appended.
  *
  * The clock is read once for a batch of jobs, and more often when `done` takes its time; submits from inside `done` use
  * the same reading.

@@ -2,8 +2,8 @@
  * pool/internal.h: the pool's structure, and what its files call of each other.
  *
  * One lock guards the queues, the workers' states, the counts and the heap of deadlines. It is held for a few
- * instructions at a time; whatever is slow or calls out (waking a thread, starting one, posting to the loop) is noted as an
- * errand and done by ol__pool_unlock when the lock is free again.
+ * instructions at a time; whatever is slow or calls out (waking a thread, starting one, posting to the loop) is noted
+ * as an errand and done by ol__pool_unlock when the lock is free again.
  */
 #ifndef OL_POOL_INTERNAL_H
 #define OL_POOL_INTERNAL_H
@@ -90,7 +90,7 @@ struct ol__class {
     struct ol__queue staged;
 
     /* the loop records, any thread reads */
-    uint64_t             by_status[OL_JOB_STATUSES];
+    _Atomic(uint64_t)    by_status[OL_JOB_STATUSES];
     struct ol__histogram deliver;
 };
 
@@ -131,6 +131,8 @@ struct ol__worker {
 
 /* ---- the pool ---- */
 
+/* In the order of who may touch what: */
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 struct ol_pool {
     /* set at create */
     struct ol_loop       *loop;
@@ -233,7 +235,7 @@ void ol__job_scope_ended(struct ol_scope_hook *hook, int reason);
 /** If a job could run that nobody is on his way for, note the errand of fetching somebody. */
 void ol__worker_call_locked(struct ol_pool *pool, struct ol__errands *errands);
 void ol__worker_wake(struct ol__worker *worker);
-/** Start the thread of a place that was made STARTING. Returns: 0 or OL_ESYS; then the place is free again. Thread: any. */
+/** Start the thread of a place that is STARTING. Returns: 0 or OL_ESYS; then the place is free again. Thread: any. */
 int ol__worker_start(struct ol__worker *worker);
 /** A place for one more thread, in the state STARTING, or NULL. */
 struct ol__worker *ol__worker_place_locked(struct ol_pool *pool);

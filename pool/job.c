@@ -18,10 +18,10 @@
  * Invariant: an accepted job is in n_inflight until its `done` was called, and its status is written once, on the way
  * into `finished`.
  *
- * The wake. When a scope above ends, on whatever thread, the job's hook runs under two scopes' locks, where the pool's lock
- * may not be taken. So it posts the job's own wake to the loop, which takes the job off its queue. The job may be over
- * by then; but a node that is in the inbox must not lose its memory, so `done` waits for it (held). After the hook was
- * taken back, at delivery, no wake can be posted any more.
+ * The wake. When a scope above ends, on whatever thread, the job's hook runs under two scopes' locks, where the pool's
+ * lock may not be taken. So it posts the job's own wake to the loop, which takes the job off its queue. The job may be
+ * over by then; but a node that is in the inbox must not lose its memory, so `done` waits for it (held). After the hook
+ * was taken back, at delivery, no wake can be posted any more.
  */
 #include <assert.h>
 

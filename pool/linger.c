@@ -1,20 +1,20 @@
 /*
  * linger.c: not going to sleep for what is about to come.
  *
- * A small job runs for a microsecond; putting a thread to sleep and waking it takes ten to thirty, twice for each job that
- * is alone: the worker on its way in, the loop on its way out. So each looks for a moment before it sleeps: one worker of a
- * pool, at most, for more work, and the loop for a completion, when it has just handed over a few jobs. What is looked at
- * is one cache line that does not change; the core is told to take it easy.
+ * A small job runs for a microsecond; putting a thread to sleep and waking it takes ten to thirty, twice for each job
+ * that is alone: the worker on its way in, the loop on its way out. So each looks for a moment before it sleeps: one
+ * worker of a pool, at most, for more work, and the loop for a completion, when it has just handed over a few jobs.
+ * What is looked at is one cache line that does not change; the core is told to take it easy.
  *
- * The bound. LINGER_NS is about what the sleep avoided would have cost, so even a wait in vain at most doubles the price
- * (the ski-rental argument: Karlin, Li, Manasse, Owicki, "Empirical studies of competitive spinning", SOSP 1991).
+ * The bound. LINGER_NS is about what the sleep avoided would have cost, so even a wait in vain at most doubles the
+ * price (the ski-rental argument: Karlin, Li, Manasse, Owicki, "Empirical studies of competitive spinning", SOSP 1991).
  *
  * Backing off. When it did not pay (work ran longer, none came, or on a busy machine somebody else had the core) the
- * next tries are skipped, 1, 3, 7, ... up to 255 of them; one that pays resets that. So jobs that block cost one wait in
- * 256, some 40 ns each. With one processor nobody lingers.
+ * next tries are skipped, 1, 3, 7, ... up to 255 of them; one that pays resets that. So jobs that block cost one wait
+ * in 256, some 40 ns each. With one processor nobody lingers.
  *
- * The lingering worker counts as idle, but it is called by a store instead of a system call. The loop does not linger with
- * more than FEW in flight: then completions come while it looks at its sockets anyway.
+ * The lingering worker counts as idle, but it is called by a store instead of a system call. The loop does not linger
+ * with more than FEW in flight: then completions come while it looks at its sockets anyway.
  */
 #include "pool/linger.h"
 

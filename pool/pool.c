@@ -2,15 +2,15 @@
  * pool.c: making a pool, closing it, and getting rid of it.
  *
  * Stopping has two steps. Close: nothing new is taken; until T1 everything runs on; at T1 what is queued ends without
- * running and what runs is told to stop. Destroy: waits where it is, delivers what is outstanding, and when nothing is in flight
- * any more joins the workers and frees. At T2 it gives up on jobs that have not returned: it reports each, frees nothing
- * that a live thread may touch, and may be called again.
+ * running and what runs is told to stop. Destroy: waits where it is, delivers what is outstanding, and when nothing is
+ * in flight any more joins the workers and frees. At T2 it gives up on jobs that have not returned: it reports each,
+ * frees nothing that a live thread may touch, and may be called again.
  *
- * While the loop runs, T1 is a timer of it. In destroy nobody runs the loop, and so no timer: there the clock is looked at
- * between deliveries, for T1 and for the jobs' deadlines.
+ * While the loop runs, T1 is a timer of it. In destroy nobody runs the loop, and so no timer: there the clock is looked
+ * at between deliveries, for T1 and for the jobs' deadlines.
  *
- * After a fork the child has the memory but not the threads, and perhaps a lock held by one that is not there: every call
- * looks at the generation first, and touches nothing when it is another.
+ * After a fork the child has the memory but not the threads, and perhaps a lock held by one that is not there: every
+ * call looks at the generation first, and touches nothing when it is another.
  */
 #include <assert.h>
 #include <limits.h>
@@ -175,12 +175,13 @@ static void free_pool(struct ol_pool *pool)
     free(pool);
 }
 
-static int allocate(struct ol_pool **ret_pool, struct ol_loop *loop, const struct ol_pool_config *config)
+/* NULL: no memory. */
+static struct ol_pool *allocate(struct ol_loop *loop, const struct ol_pool_config *config)
 {
     struct ol_pool *pool = aligned_alloc(_Alignof(struct ol_pool), sizeof *pool);
 
     if (!pool)
-        return ol__fail(OL_ENOMEM, 0, "no memory for a pool");
+        return NULL;
     memset(pool, 0, sizeof *pool);
     pool->loop = loop;
     pool->config = *config;
@@ -189,7 +190,7 @@ static int allocate(struct ol_pool **ret_pool, struct ol_loop *loop, const struc
     init_lock(pool);
     if (!pool->name || !pool->workers) {
         free_pool(pool);
-        return ol__fail(OL_ENOMEM, 0, "no memory for a pool");
+        return NULL;
     }
     pool->config.name = pool->name;
     pool->fork_generation = ol__fork_now();
@@ -200,8 +201,7 @@ static int allocate(struct ol_pool **ret_pool, struct ol_loop *loop, const struc
     pool->config.classes = NULL; /* the caller's */
     init_loop_side(pool);
     ol__linger_init(&pool->linger);
-    *ret_pool = pool;
-    return 0;
+    return pool;
 }
 
 /* One more thread, if it may be had. Returns: 0, OL_ESYS, OL_ENOMEM. */
@@ -217,7 +217,6 @@ static int start_one(struct ol_pool *pool)
 int ol_pool_create(struct ol_pool **ret_pool, struct ol_loop *loop, const struct ol_pool_config *config)
 {
     struct ol_pool_config filled;
-    struct ol_pool       *pool = NULL;
 
     if (!ret_pool || !loop || !config)
         return ol__fail(OL_EINVAL, 0, "a pool needs a loop and a configuration");
@@ -226,10 +225,11 @@ int ol_pool_create(struct ol_pool **ret_pool, struct ol_loop *loop, const struct
     int rc = fill_in(&filled);
     if (rc == 0)
         rc = ol__fork_watch();
-    if (rc == 0)
-        rc = allocate(&pool, loop, &filled);
     if (rc < 0)
         return rc;
+    struct ol_pool *pool = allocate(loop, &filled);
+    if (!pool)
+        return ol__fail(OL_ENOMEM, 0, "no memory for a pool");
     unsigned n = 0;
     while (n < filled.threads_min && (rc = start_one(pool)) == 0)
         n++;

@@ -38,8 +38,8 @@ static inline void ol__queue_remove(struct ol__queue *queue, struct ol_job *job)
 }
 
 /**
- * Ask for the cache lines of the job after the next: a job comes from another core, line by line, and this is the time that
- * one job takes to get them. Its neighbour before it was asked for one job ago.
+ * Ask for the cache lines of the job after the next: a job comes from another core, line by line, and this is the time
+ * that one job takes to get them. Its neighbour before it was asked for one job ago.
  */
 static inline void ol__queue_prefetch(const struct ol__queue *queue)
 {

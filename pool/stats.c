@@ -61,7 +61,7 @@ int ol_pool_class_stats(struct ol_pool *pool, unsigned class_id, struct ol_class
     ret_stats->running = class->n_running;
     pthread_mutex_unlock(&pool->lock);
     for (unsigned i = 0; i < OL_JOB_STATUSES; i++)
-        ret_stats->by_status[i] = __atomic_load_n(&class->by_status[i], __ATOMIC_RELAXED);
+        ret_stats->by_status[i] = ol__counter_read(&class->by_status[i]);
     for (unsigned i = 0; (shard = shard_of(pool, i, class_id)) != NULL; i++) {
         ol__histogram_add_to(&ret_stats->queue, &shard->queue);
         ol__histogram_add_to(&ret_stats->run, &shard->run);

@@ -1,14 +1,14 @@
 /*
  * submit.c: from the caller's hand to the queue.
  *
- * A submit on the loop, inside its run, is staged in a list that needs no lock, and the turn's end hands all of them over
- * at once: one lock, one wake-up. Everybody else takes the lock.
+ * A submit on the loop, inside its run, is staged in a list that needs no lock, and the turn's end hands all of them
+ * over at once: one lock, one wake-up. Everybody else takes the lock.
  *
  * What can be refused is refused before anything was begun, in this order: bad arguments, a job still in flight, no
  * place in the queue, a pool that has closed, a scope that has ended.
  *
- * Closing. A submitter counts its job as in flight, then looks whether the pool has closed; ol_pool_close says so, then looks at
- * what is in flight. So either the submit is refused, or the job is waited for.
+ * Closing. A submitter counts its job as in flight, then looks whether the pool has closed; ol_pool_close says so, then
+ * looks at what is in flight. So either the submit is refused, or the job is waited for.
  */
 #include <assert.h>
 

@@ -1,20 +1,21 @@
 /*
  * worker.c: the threads.
  *
- * A worker takes a job, runs it with no lock held, and comes back with one lock for both: hand the old job over to the loop,
- * take the next. It reads the clock once for each job: the end of one is the start of the next.
+ * A worker takes a job, runs it with no lock held, and comes back with one lock for both: hand the old job over to the
+ * loop, take the next. It reads the clock once for each job: the end of one is the start of the next.
  *
  * Who is called. Whoever makes work available (a hand-over, a worker that takes a job and sees more) calls one more
  * worker if a job could start that no called worker will fetch: an idle one, the last parked first, or a new thread
- * while there are fewer than threads_max. At most CALLED_MAX are on their way at once: each that arrives looks and calls the
- * next, so that a burst spreads like an avalanche while one tiny job wakes one thread.
- * So no wake-up is lost: a worker that finds nothing parks under the lock under which work is made available.
+ * while there are fewer than threads_max. At most CALLED_MAX are on their way at once: each that arrives looks and
+ * calls the next, so that a burst spreads like an avalanche while one tiny job wakes one thread. So no wake-up is lost:
+ * a worker that finds nothing parks under the lock under which work is made available.
  *
  * A thread above threads_min leaves after idle_timeout_s. Its place keeps its statistics and its joinable thread, which
  * the next starter, or destroy, joins: it has nothing left to do but return.
  *
- * A thread that cannot be started is an event, and the pool goes on with those it has. It is tried again after RETRY_NS,
- * or with the next job after a time without any. When not one lives, jobs wait in the queue for that; their deadlines hold.
+ * A thread that cannot be started is an event, and the pool goes on with those it has. It is tried again after
+ * RETRY_NS, or with the next job after a time without any. When not one lives, jobs wait in the queue for that; their
+ * deadlines hold.
  */
 #include <assert.h>
 #include <errno.h>

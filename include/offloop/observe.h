@@ -15,33 +15,33 @@ extern "C" {
 /* ---- events ---- */
 
 enum ol_event_kind {
-    OL_EVENT_JOB_QUEUED    = 1 << 0, /* name: the job's; where: pool/class */
-    OL_EVENT_JOB_STARTED   = 1 << 1, /* ns: time in the queue */
-    OL_EVENT_JOB_FINISHED  = 1 << 2, /* ns: run time */
+    OL_EVENT_JOB_QUEUED = 1 << 0,    /* name: the job's; where: pool/class */
+    OL_EVENT_JOB_STARTED = 1 << 1,   /* ns: time in the queue */
+    OL_EVENT_JOB_FINISHED = 1 << 2,  /* ns: run time */
     OL_EVENT_JOB_DELIVERED = 1 << 3, /* ns: from finished to done; code: enum ol_job_status */
-    OL_EVENT_POOL          = 1 << 4, /* a thread could not be started, a job is stuck, ...; text says what */
-    OL_EVENT_DB            = 1 << 5, /* a warning or failure of a database; text says what */
-    OL_EVENT_HTTP_REQUEST  = 1 << 6, /* one answer was sent or broken off; request has the rest */
-    OL_EVENT_HTTP          = 1 << 7  /* the listener paused, ...; text says what */
+    OL_EVENT_POOL = 1 << 4,          /* a thread could not be started, a job is stuck, ...; text says what */
+    OL_EVENT_DB = 1 << 5,            /* a warning or failure of a database; text says what */
+    OL_EVENT_HTTP_REQUEST = 1 << 6,  /* one answer was sent or broken off; request has the rest */
+    OL_EVENT_HTTP = 1 << 7           /* the listener paused, ...; text says what */
 };
 
 /** What an access log needs. All strings borrowed for the call. */
 struct ol_event_request {
     const char *peer, *method, *target, *version, *referer, *user_agent; /* never NULL; "" when unknown */
-    int         status;     /* 0: broken off before a head */
-    uint64_t    bytes_sent; /* of the body */
+    int         status;                                                  /* 0: broken off before a head */
+    uint64_t    bytes_sent;                                              /* of the body */
     uint64_t    queue_ns, run_ns, total_ns;
 };
 
 struct ol_event {
-    enum ol_event_kind kind;
-    int                code;
-    const void        *subject; /* identifies the job, pool, database or server; not to be followed */
-    const char        *name;    /* may be NULL; borrowed for the call, as all strings */
-    const char        *where;   /* may be NULL */
-    const char        *text;    /* may be NULL: one line for a person */
-    uint64_t           at_ns;   /* on ol_now_ns()'s clock */
-    uint64_t           ns;
+    enum ol_event_kind             kind;
+    int                            code;
+    const void                    *subject; /* identifies the job, pool, database or server; not to be followed */
+    const char                    *name;    /* may be NULL; borrowed for the call, as all strings */
+    const char                    *where;   /* may be NULL */
+    const char                    *text;    /* may be NULL: one line for a person */
+    uint64_t                       at_ns;   /* on ol_now_ns()'s clock */
+    uint64_t                       ns;
     const struct ol_event_request *request; /* OL_EVENT_HTTP_REQUEST only */
 };
 

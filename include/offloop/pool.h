@@ -76,11 +76,11 @@ struct ol_job {
 
 /** A share of a pool's threads. Zeroes mean the defaults. */
 struct ol_pool_class {
-    const char *name;        /* required; outlives the pool */
-    unsigned    threads_max; /* at most so many of the pool's threads at once; 0: no quota of its own */
-    unsigned threads_reserved; /* so many threads are kept for this class alone; the sum must be below the pool's threads_max */
-    size_t queue_max;          /* jobs that may wait; then submit returns OL_EBUSY; 0: the pool's queue_max */
-    bool   codel;              /* drop what waits in a standing queue (CoDel on queue delay) */
+    const char *name;             /* required; outlives the pool */
+    unsigned    threads_max;      /* at most so many of the pool's threads at once; 0: no quota of its own */
+    unsigned    threads_reserved; /* so many are kept for this class alone; the sum is below the pool's threads_max */
+    size_t      queue_max;        /* jobs that may wait; then submit returns OL_EBUSY; 0: the pool's queue_max */
+    bool        codel;            /* drop what waits in a standing queue (CoDel on queue delay) */
 };
 
 /** Called on each worker thread, first and last thing. Thread: worker. `init` returns 0 or a negative code: then this thread ends and takes no job. */
@@ -88,18 +88,20 @@ typedef int  ol_worker_init_cb(void *arg);
 typedef void ol_worker_fini_cb(void *arg);
 
 struct ol_pool_config {
-    const char *name;                      /* required, up to 10 bytes are seen in thread names "ol-<name>-N"; copied */
-    unsigned    threads_min;               /* kept for ever; 0: 1 */
-    unsigned    threads_max;               /* grown to when nobody is idle; 0: max(threads_min, 4) */
-    double      idle_timeout_s;            /* a thread above threads_min leaves after so long without work; 0: 10 s */
-    size_t      queue_max;                 /* each class's bound unless it has its own; 0: 65,536 */
-    const struct ol_pool_class *classes;   /* NULL: one class named "default"; copied */
+    const char *name;           /* required; copied. 10 bytes of it are seen in the threads' names "ol-<name>-N" */
+    unsigned    threads_min;    /* kept for ever; 0: 1 */
+    unsigned    threads_max;    /* grown to when nobody is idle; 0: max(threads_min, 4) */
+    double      idle_timeout_s; /* a thread above threads_min leaves after so long without work; 0: 10 s */
+    size_t      queue_max;      /* each class's bound unless it has its own; 0: 65,536 */
+    size_t      stack_size;     /* bytes; 0: the system's default */
+    int         nice;           /* added to the threads' niceness, 0 to 19, for CPU-bound pools */
+
+    const struct ol_pool_class *classes;   /* NULL: one class named "default"; copied, but for the names */
     unsigned                    n_classes; /* up to 16 */
-    ol_worker_init_cb          *worker_init;
-    ol_worker_fini_cb          *worker_fini;
-    void                       *worker_arg;
-    size_t                      stack_size; /* bytes; 0: the system's default */
-    int                         nice;       /* added to the threads' niceness, 0 to 19, for CPU-bound pools */
+
+    ol_worker_init_cb *worker_init;
+    ol_worker_fini_cb *worker_fini;
+    void              *worker_arg;
 };
 
 /**

@@ -2,15 +2,16 @@
  * inbox.pml: how a completion gets from a worker to a sleeping loop, and how everything ends. For spin.
  *
  * The inbox (loop/inbox.c) is a stack of posts in one word, which may have the mark "asleep" at its bottom; an eventfd
- * wakes the loop. The pool (pool/deliver.c) keeps its completed jobs in a list under its lock, and one post of its own stands
- * for all of them. WORKERS workers finish JOBS jobs each; one more thread posts a node of its own (a scope's wake). The loop
- * delivers all of it, joins the workers, frees the pool, waits for wake-ups that are still on their way, and closes the eventfd.
+ * wakes the loop. The pool (pool/deliver.c) keeps its completed jobs in a list under its lock, and one post of its own
+ * stands for all of them. WORKERS workers finish JOBS jobs each; one more thread posts a node of its own (a scope's
+ * wake). The loop delivers all of it, joins the workers, frees the pool, waits for wake-ups that are still on their
+ * way, and closes the eventfd.
  *
  * What is proved, over every interleaving: the loop does not sleep for ever (spin's invalid end states), no job is
  * delivered twice, no node is pushed while it is in the inbox, nobody touches the pool or the eventfd when it is gone.
  *
- * Each step between arrows in the C code (a compare-and-swap, a system call, a critical section) is one atomic step here.
- * Variants, each with one thing wrong, are chosen by -D; run.sh has the list, and spin must refute every one.
+ * Each step between arrows in the C code (a compare-and-swap, a system call, a critical section) is one atomic step
+ * here. Variants, each with one thing wrong, are chosen by -D; run.sh has the list, and spin must refute every one.
  */
 #define WORKERS 2
 #define JOBS 2

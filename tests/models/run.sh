@@ -1,6 +1,6 @@
 #!/bin/sh
-# Proves the models in this folder with spin, and that spin refutes each broken variant: a model that cannot be broken proves
-# nothing. One line each; exit status 0 when all is as it should be. Needs spin and a C compiler; works in a folder of its own.
+# Proves the models in this folder with spin, and that spin refutes each broken variant: a model that cannot be broken
+# proves nothing. One line each; exit status 0 when all is as it should be. Needs spin and a C compiler.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)

@@ -1,4 +1,4 @@
-/* Cancel, deadline and scope against start and finish: many rounds, each with one of the legal outcomes, exactly once. */
+/* Cancel and scopes against start and finish: many rounds, each with one of the legal outcomes, exactly once. */
 #include "support/cmocka.h"
 
 #include <pthread.h>

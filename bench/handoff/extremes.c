@@ -71,9 +71,9 @@ static void push(struct ol_job *jobs, uint64_t n_jobs)
 
 int soak(uint64_t n_jobs)
 {
-    struct ol_job *jobs = calloc(OUTSTANDING, sizeof *jobs);
+    static struct ol_job jobs[OUTSTANDING];
 
-    if (!jobs || set_up(0) < 0)
+    if (set_up(0) < 0)
         return 1;
     push(jobs, n_jobs / 10); /* until everything has been touched once */
     size_t heap_before = mallinfo2().uordblks;
@@ -84,16 +84,16 @@ int soak(uint64_t n_jobs)
     printf("%llu jobs: resident %ld kB before, %ld kB after; allocated %zu bytes before, %zu after\n",
            (unsigned long long)n_jobs, before_kb, after_kb, heap_before, heap_after);
     int rc = tear_down();
-    free(jobs);
     /* A page table or a histogram's page that is touched for the first time is not growth with the jobs. */
     return rc || heap_after > heap_before || after_kb > before_kb + 256;
 }
 
 int queue_at_once(uint64_t n_jobs)
 {
+    if (set_up(n_jobs) < 0)
+        return 1;
     struct ol_job *jobs = calloc(n_jobs, sizeof *jobs);
-
-    if (!jobs || set_up(n_jobs) < 0)
+    if (!jobs)
         return 1;
     for (uint64_t i = 0; i < n_jobs; i++) /* touched, so that what follows is the pool's */
         jobs[i] = (struct ol_job){ .work = work, .done = count_down };

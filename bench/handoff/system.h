@@ -1,14 +1,16 @@
 /*
  * system.h: one way of running empty jobs on other threads, as bench_pool measures it.
  *
- * `run` keeps `outstanding` jobs in flight on `threads` threads: each job that is done is submitted again at once, on the loop,
- * until round_is_over() says so. It is called once in a process of its own, so it may leave things behind.
+ * `run` keeps `outstanding` jobs in flight on `threads` threads: each job that is done is submitted again at once, on
+ * the loop, until round_is_over() says so. It is called once in a process of its own, so it may leave things behind.
  */
-#ifndef OFFLOOP_BENCH_POOL_SYSTEM_H
-#define OFFLOOP_BENCH_POOL_SYSTEM_H
+#ifndef OFFLOOP_BENCH_HANDOFF_SYSTEM_H
+#define OFFLOOP_BENCH_HANDOFF_SYSTEM_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+enum { OUTSTANDING_MAX = 1024 };
 
 struct round {
     /* set before */

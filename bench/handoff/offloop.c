@@ -21,11 +21,11 @@ static void done(struct ol_job *job, enum ol_job_status status)
 
 static int run(struct round *round)
 {
-    struct ol_job  *jobs = calloc(round->outstanding, sizeof *jobs);
-    struct ol_loop *loop;
+    static struct ol_job jobs[OUTSTANDING_MAX];
+    struct ol_loop      *loop;
 
     current = round;
-    if (!jobs || ol_loop_create(&loop, NULL) < 0 ||
+    if (ol_loop_create(&loop, NULL) < 0 ||
         ol_pool_create(&pool, loop,
                        &(struct ol_pool_config){
                            .name = "bench", .threads_min = round->threads, .threads_max = round->threads }) < 0) {

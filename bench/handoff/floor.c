@@ -1,6 +1,7 @@
 /*
- * The floor: two threads, two eventfds and an epoll, nothing else. No queue, no functions: a job is a number that one side
- * adds and the other takes. What a sleep and a wake-up in each direction cost, and no pool can do without if it sleeps.
+ * The floor: two threads, two eventfds and an epoll, nothing else. No queue, no functions: a job is a number that one
+ * side adds and the other takes. What a sleep and a wake-up in each direction cost, and no pool can do without if it
+ * sleeps.
  */
 #include <pthread.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
-/* extremes.h: what many jobs cost in memory. Both print what they found and return an exit status: 0 when the promise holds. */
-#ifndef OFFLOOP_BENCH_POOL_EXTREMES_H
-#define OFFLOOP_BENCH_POOL_EXTREMES_H
+/* extremes.h: what many jobs cost in memory. Both print what they found; exit status 0 when the promise holds. */
+#ifndef OFFLOOP_BENCH_HANDOFF_EXTREMES_H
+#define OFFLOOP_BENCH_HANDOFF_EXTREMES_H
 
 #include <stdint.h>
 

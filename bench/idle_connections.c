@@ -51,7 +51,8 @@ int main(int argc, char **argv)
     char          byte;
     long          n, before;
 
-    if (argc != 4 || (n = strtol(argv[3], NULL, 10)) <= 0)
+    n = argc == 4 ? strtol(argv[3], NULL, 10) : 0;
+    if (n <= 0)
         error(2, 0, "usage: idle_connections PORT PID N");
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;

@@ -33,7 +33,7 @@ static const struct ol_server_config defaults = {
 
 #define FILL_IN(config, field)                \
     do {                                      \
-        if (!(config)->field)                 \
+        if ((config)->field == 0)             \
             (config)->field = defaults.field; \
     } while (0)
 

@@ -1,8 +1,8 @@
 /*
  * base/fork.h: is this the child of a fork?
  *
- * A child has none of its parent's threads. Objects that own threads remember the generation in which they were made; in
- * a child the generation is another, so that every call can refuse.
+ * A child has none of its parent's threads. Objects that own threads remember the generation in which they were made;
+ * in a child the generation is another, so that every call can refuse.
  */
 #ifndef OL_BASE_FORK_H
 #define OL_BASE_FORK_H

@@ -1,10 +1,14 @@
 /*
  * load.c: clients made of fibers.
  *
- * A closed loop is `concurrency` fibers that live as long as the load. An open loop is one fiber that keeps the
- * timetable and starts a fiber for each request. Fibers of one loop never run at the same time, so nothing here is
- * locked. A load that is cut is a scope with a deadline: what is under way at its end comes back with the scope's
- * reason.
+ * A closed loop is `concurrency` fibers that live as long as the load. An open loop is a timetable: a thread sleeps until
+ * each planned start and posts to the loop, which starts a fiber for every request that is due. The thread is there
+ * because a loop's timers are as coarse as epoll's milliseconds, and a client that is a millisecond late would be counted as
+ * a server that is. Posts are one node: while it is on its way, another would say nothing new. A timer that never fires keeps
+ * the loop alive until the timetable is over; the thread is joined after the run, before the loop goes.
+ *
+ * All else is touched by the loop's thread only, and fibers of one loop never run at the same time, so nothing is locked. A
+ * load that is cut is a scope with a deadline: what is under way at its end comes back with the scope's reason.
  *
  * The rate of a closed loop is its answers by the time from the first start to the *last answer*, so a load of a few
  * long calls is not charged for the idle rest of its window. That of an open loop is how fast answers followed each
@@ -12,6 +16,8 @@
  */
 #include "app/bench/load.h"
 
+#include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,8 +34,18 @@ struct load {
     /* the loop's thread only */
     struct load_result *result;
     uint64_t            first_answer_ns, last_answer_ns;
-    unsigned            under_way; /* open loop */
-    int                 rc;        /* a fiber that could not be started, a latency that could not be kept */
+    int                 rc; /* a fiber that could not be started, a latency that could not be kept */
+
+    /* open loop: the loop's thread only */
+    unsigned        under_way;
+    bool            has_timetable;
+    struct ol_timer alive;
+
+    /* open loop: any thread */
+    pthread_t      timetable;
+    struct ol_post due;
+    atomic_bool    is_due_posted;
+    atomic_bool    is_timetable_over;
 };
 
 /* One request of an open loop, from its planned start on. */
@@ -141,23 +157,72 @@ static int start_planned(struct load *load, uint64_t number, uint64_t at_ns)
     return 0;
 }
 
-/* Keeps the timetable of an open loop. Behind it, it catches up at once: the requests are late, not fewer. */
-static void run_timetable(void *arg)
+static uint64_t planned_ns(const struct load *load, uint64_t number)
+{
+    return load->began_ns + (uint64_t)((double)number / load->spec->rate * 1e9);
+}
+
+static void end_timetable(struct load *load)
+{
+    atomic_store(&load->is_timetable_over, true);
+    ol_timer_stop(&load->alive);
+}
+
+/* On the loop. Behind the timetable it catches up at once: those requests are late, not fewer. */
+static void start_due(struct ol_post *post)
+{
+    struct load *load = (struct load *)((char *)post - offsetof(struct load, due));
+    uint64_t     now = ol_now_ns();
+
+    atomic_store(&load->is_due_posted, false);
+    while (!atomic_load(&load->is_timetable_over)) {
+        uint64_t number = load->result->started, at_ns = planned_ns(load, number);
+
+        if (is_over(load)) {
+            end_timetable(load);
+        } else if (at_ns > now) {
+            break;
+        } else {
+            load->result->started++;
+            if (load->under_way >= load->spec->concurrency)
+                load->result->dropped++;
+            else
+                load->rc = start_planned(load, number, at_ns);
+        }
+    }
+}
+
+static void *run_timetable(void *arg)
 {
     struct load *load = arg;
 
-    for (uint64_t number = 0; !is_over(load); number++) {
-        uint64_t at_ns = load->began_ns + (uint64_t)((double)number / load->spec->rate * 1e9);
-        uint64_t now = ol_now_ns();
+    for (uint64_t number = 0; !atomic_load(&load->is_timetable_over); number++) {
+        uint64_t at_ns = planned_ns(load, number), now = ol_now_ns();
 
-        if (now < at_ns && (ol_sleep((double)(at_ns - now) / 1e9) < 0 || is_over(load)))
-            return;
-        load->result->started++;
-        if (load->under_way >= load->spec->concurrency)
-            load->result->dropped++;
-        else if ((load->rc = start_planned(load, number, at_ns)) < 0)
-            return;
+        if (now < at_ns)
+            ol_sleep((double)(at_ns - now) / 1e9);
+        if (!atomic_exchange(&load->is_due_posted, true))
+            ol_loop_post(load->loop, &load->due);
     }
+    return NULL;
+}
+
+static void never(struct ol_timer *timer)
+{
+    (void)timer;
+}
+
+static int start_timetable(struct load *load)
+{
+    static const double FOR_EVER_S = 1e6;
+
+    load->due.cb = start_due;
+    load->alive.cb = never;
+    if (pthread_create(&load->timetable, NULL, run_timetable, load) != 0)
+        return OL_ESYS;
+    load->has_timetable = true;
+    ol_timer_start(load->loop, &load->alive, FOR_EVER_S);
+    return 0;
 }
 
 static void run_observer(void *arg)
@@ -173,15 +238,15 @@ static int start_fiber(struct load *load, ol_fiber_cb *run)
     return ol_fiber_start(load->loop, &(struct ol_fiber_config){ .run = run, .arg = load, .scope = &load->scope });
 }
 
-static int start_fibers(struct load *load)
+static int start_clients(struct load *load)
 {
-    bool     is_open = load->spec->rate > 0;
-    unsigned count = is_open ? 1 : load->spec->concurrency;
-    int      rc = load->spec->observe ? start_fiber(load, run_observer) : 0;
+    int rc = load->spec->observe ? start_fiber(load, run_observer) : 0;
 
     ol_loop_set_fibers_max(load->loop, load->spec->concurrency + 2);
-    for (unsigned i = 0; i < count && rc == 0; i++)
-        rc = start_fiber(load, is_open ? run_timetable : run_client);
+    if (load->spec->rate > 0)
+        return rc < 0 ? rc : start_timetable(load);
+    for (unsigned i = 0; i < load->spec->concurrency && rc == 0; i++)
+        rc = start_fiber(load, run_client);
     return rc;
 }
 
@@ -212,8 +277,10 @@ int load_run(struct load_result *result, const struct load_spec *spec)
     if (rc < 0)
         goto out;
     load.began_ns = load.last_answer_ns = ol_now_ns();
-    load.rc = start_fibers(&load);
-    rc = ol_loop_run(load.loop); /* returns when the last fiber has */
+    load.rc = start_clients(&load); /* after a failure the fibers that were started return at once */
+    rc = ol_loop_run(load.loop);    /* returns when the last fiber has */
+    if (load.has_timetable)
+        pthread_join(load.timetable, NULL);
     ol_loop_destroy(load.loop);
     result->seconds = (double)(load.last_answer_ns - load.began_ns) / 1e9;
     result->rate = rate_of(&load);

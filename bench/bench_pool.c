@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "handoff/extremes.h"
+#include "handoff/overload.h"
 #include "handoff/system.h"
 
 static const struct system *const systems[] = {
@@ -54,6 +55,7 @@ static struct series results[N_THREADS][N_OUTSTANDING][N_SYSTEMS];
 static const char usage[] =
     "usage: bench_pool [--quick] [--rounds N] [--seconds S] [--json]\n"
     "       bench_pool --soak [JOBS]     memory before and after JOBS (default 10 million) jobs through one pool\n"
+    "       bench_pool --overload        goodput and p99 at ten times the capacity, overload control on\n"
     "       bench_pool --queued [JOBS]   the pool's memory for each of JOBS (default 1 million) jobs queued at once\n"
     "\n"
     "  --quick      3 rounds of 0.05 s\n"
@@ -213,10 +215,15 @@ static uint64_t number_or(const char *text, uint64_t otherwise)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "quick", no_argument, NULL, 'q' },         { "rounds", required_argument, NULL, 'r' },
-        { "seconds", required_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
-        { "soak", no_argument, NULL, 'S' },          { "queued", no_argument, NULL, 'Q' },
-        { "help", no_argument, NULL, 'h' },          { 0 },
+        { "quick", no_argument, NULL, 'q' },
+        { "rounds", required_argument, NULL, 'r' },
+        { "seconds", required_argument, NULL, 's' },
+        { "json", no_argument, NULL, 'j' },
+        { "soak", no_argument, NULL, 'S' },
+        { "queued", no_argument, NULL, 'Q' },
+        { "overload", no_argument, NULL, 'O' },
+        { "help", no_argument, NULL, 'h' },
+        { 0 },
     };
     unsigned n_rounds = 5;
     double   seconds = 0.3;
@@ -230,7 +237,8 @@ int main(int argc, char **argv)
         case 's': seconds = strtod(optarg, NULL); break;
         case 'j': json = true; break;
         case 'S':
-        case 'Q': extreme = c; break;
+        case 'Q':
+        case 'O': extreme = c; break;
         case 'h': fputs(usage, stdout); return 0;
         default: fputs(usage, stderr); return 2;
         }
@@ -239,6 +247,8 @@ int main(int argc, char **argv)
         fputs(usage, stderr);
         return 2;
     }
+    if (extreme == 'O')
+        return overload();
     if (extreme == 'S')
         return soak(number_or(argv[optind], UINT64_C(10000000)));
     if (extreme == 'Q')

@@ -117,7 +117,7 @@ static bool on_slow(void *arg, uint64_t now_ns)
     struct ol__reader *reader = arg;
 
     if (!reader->is_slow) {
-        if (!has_computed(reader)) {
+        if (now_ns < reader->started_ns + LONG_NS && !has_computed(reader)) {
             reader->conn->slow_at_ns = now_ns + SLOW_NS;
             return false;
         }

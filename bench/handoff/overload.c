@@ -102,7 +102,7 @@ static void print(const char *name, double rate, double goodput, double p99_s)
 int overload(void)
 {
     const double capacity = THREADS / RUN_S;
-    double       goodput, goodput_10;
+    double       goodput = 0, goodput_10 = 0;
 
     printf("| load | arrivals/s | goodput/s | p99 of the accepted, ms | done | shed | refused |\n");
     printf("|---|---:|---:|---:|---:|---:|---:|\n");

@@ -144,7 +144,7 @@ int app_external_api(int argc, char **argv)
     args_parse(&argp, argc, argv, &options);
     site.delay_s = options.delay_s;
     if (ol_loop_create(&loop, NULL) < 0 ||
-        ol_server_create(&server, loop, &(struct ol_server_config){ .connections_max = limits_raise_files() }) < 0)
+        ol_server_create(&server, loop, &(struct ol_server_config){ .connections_max = limits_raise_files(1) }) < 0)
         error(0, 0, "cannot start: %s", ol_last_error()->text);
     else
         status = serve_until_stopped(&options, loop, server, &site);

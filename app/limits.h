@@ -5,9 +5,10 @@
 #define APP_LIMITS_H
 
 /**
- * Raise the soft limit on open files to the hard one. Returns how many of them may be connections: some are kept for files,
- * pipes and listeners. Thread: before any other.
+ * Raise the limit on open files as far as 16,384 connections need it and the system allows; a connection may take
+ * `files_each`. Returns how many connections there may be: some files are kept for the database, pipes and listeners.
+ * Thread: before any other.
  */
-unsigned limits_raise_files(void);
+unsigned limits_raise_files(unsigned files_each);
 
 #endif

@@ -61,7 +61,7 @@ static int create_server(struct serve *serve)
 {
     struct ol_server_config config = {
         .pool = serve->pools.serve,
-        .connections_max = limits_raise_files() / 2,
+        .connections_max = limits_raise_files(2),
         .server_timing = true,
     };
 

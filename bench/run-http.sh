@@ -46,7 +46,9 @@ while [ $# -gt 0 ]; do
     shift
 done
 [ -x "$program" ] || die "there is no $program; run ./dev bench http"
-command -v wrk >/dev/null || die "wrk is missing"
+for tool in wrk ab; do
+    command -v $tool >/dev/null || die "$tool is missing"
+done
 # shellcheck disable=SC3045 # dash and every other sh of a Linux system has them
 ulimit -n "$(ulimit -H -n)"
 
@@ -100,7 +102,7 @@ start_peer()
             if ! kill -0 $peer_pid 2>/dev/null; then
                 break
             fi
-            if wrk -t1 -c1 -d1ms "$url/hello" 2>/dev/null | grep -q '^Requests/sec'; then
+            if ab -q -n 1 "$url/hello" >/dev/null 2>&1; then
                 pids="$pids $peer_pid"
                 return 0
             fi

@@ -112,7 +112,7 @@ static int measure(struct report *report, const struct bench_options *options)
              : options->wish.is_full ? "full"
                                      : "quick");
     strftime(report->started, sizeof report->started, "%Y-%m-%d %H:%M UTC", gmtime_r(&now, &utc));
-    limits_raise_files();
+    limits_raise_files(1);
     rc = world_open(&world, options->folder);
     if (rc == 0) {
         environment_read(&report->environment, world.folder);

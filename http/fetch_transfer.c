@@ -381,7 +381,7 @@ static CURLcode set_options(CURL *easy, struct ol__transfer *transfer)
     if (code == CURLE_OK)
         code = curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     if (code == CURLE_OK)
-        code = curl_easy_setopt(easy, CURLOPT_USERAGENT, "offloop/" OFFLOOP_VERSION);
+        code = curl_easy_setopt(easy, CURLOPT_USERAGENT, "offloop/" OL_VERSION);
     if (code == CURLE_OK && is_this_machine(request->url))
         code = curl_easy_setopt(easy, CURLOPT_PROXY, "");
     if (code == CURLE_OK)

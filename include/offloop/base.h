@@ -15,6 +15,9 @@
 extern "C" {
 #endif
 
+/** The version of these headers; CMakeLists.txt takes the project's from here. */
+#define OL_VERSION "0.1.0"
+
 #define OL_API __attribute__((visibility("default")))
 
 /** The one table of errors: code, value, the HTTP status that a handler's return of it becomes, text. */

@@ -16,6 +16,4 @@
 #include <offloop/pool.h>
 #include <offloop/scope.h>
 
-#define OL_VERSION "0.1.0"
-
 #endif

@@ -70,7 +70,7 @@ static void assert_sent(struct ol_fetch_request request, const char *expected)
     free(all);
 }
 
-#define HEAD_REST "Host: @\r\nUser-Agent: offloop/" OFFLOOP_VERSION "\r\nAccept: */*\r\n"
+#define HEAD_REST "Host: @\r\nUser-Agent: offloop/" OL_VERSION "\r\nAccept: */*\r\n"
 
 static void get_is_the_default(void **state)
 {

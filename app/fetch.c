@@ -175,7 +175,7 @@ int app_fetch(int argc, char **argv)
     int        status = 1, rc = 0;
 
     parse(&run, argc, argv);
-    limits_raise_files();
+    limits_raise_files(1);
     if (fetch_report_init(&run.report, run.list.n, run.json, run.body) == 0) {
         if (run.mode == MODE_BLOCKING)
             lane(&run);

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from tools import Failed, Process, ab, find, folder, machine, number, own_client, spread, wrk
+from tools import Failed, Process, ab, end_on_sigterm, find, folder, machine, number, own_client, spread, wrk
 
 DELAY_S = 0.1
 ROUNDS = 3
@@ -23,8 +23,9 @@ def measure(tool, offloop, url, clients, seconds):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", default="build/default/offloop")
-    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--seconds", type=float, default=8)
     options = parser.parse_args()
+    end_on_sigterm()
     tools = [tool for tool in ("offloop", "ab", "wrk") if tool == "offloop" or find(tool)]
 
     worst = 0.0

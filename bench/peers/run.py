@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 
-from tools import (HERE, Failed, Process, ask, find, folder, free_port, machine, number, own_client, spread,
+from tools import (HERE, Failed, Process, ask, end_on_sigterm, find, folder, free_port, machine, number, own_client, spread,
                    wait_until_up, wrk)
 
 QUICK = {"delay": 0.5, "seconds": 2, "rounds": 3, "fetch": [(5, 10), (10, 20), (20, 40)], "many": 1000, "many_rounds": 3,
@@ -61,17 +61,22 @@ def list_peers(options, build, external):
                                 "--processes", str(cores), "--threads", "32", "--listen", "1024", "--disable-logging",
                                 "--so-keepalive", "--module", "app:application", "--pythonpath", os.path.join(HERE, "wsgi")],
                       environment=environment, missing=wsgi or (None if uwsgi else "uwsgi is not installed")))
-    node, node_missing = prepare_node(build)
+    node, node_missing = prepare_node(build) if is_wanted(options, "node") else (None, "not asked for")
     peers.append(Peer("node", [node or "node", os.path.join(build, "node/server.js"), "{port}", "{db}", external],
                       missing=node_missing))
-    go, go_missing = prepare_go(build)
+    go, go_missing = prepare_go(build) if is_wanted(options, "go") else (None, "not asked for")
     peers.append(Peer("go", [go, "-listen", "127.0.0.1:{port}", "-db", "{db}", "-external", external], missing=go_missing))
-    rust, rust_missing = prepare_rust(build)
+    rust, rust_missing = prepare_rust(build) if is_wanted(options, "rust tokio") else (None, "not asked for")
     peers.append(Peer("rust tokio", [rust, "{port}", "{db}", external], missing=rust_missing))
     nginx = find("nginx", "/usr/sbin/nginx")
     peers.append(Peer("nginx", [nginx or "nginx", "-p", "{folder}", "-c", "{folder}/nginx.conf", "-e", "{folder}/nginx.log"],
                       only_hello=True, missing=None if nginx else "nginx is not installed"))
-    return peers
+    return [peer for peer in peers if is_wanted(options, peer.name)]
+
+
+def is_wanted(options, name):
+    """Named on the command line, or nothing is; offloop always."""
+    return not options.only or name.startswith(("offloop", *options.only.split(",")))
 
 
 def has_module(*names):
@@ -313,6 +318,7 @@ def parse():
 
 def main():
     options = parse()
+    end_on_sigterm()
     dose = FULL if options.full else QUICK
     options.rounds = options.rounds or dose["rounds"]
     options.program, build = os.path.abspath(options.program), os.path.abspath(options.build)
@@ -324,9 +330,6 @@ def main():
             external = slow.announced_url() + "/"
             make_pristine(options, pristine, external, log)
             peers = list_peers(options, build, external)
-            if options.only:
-                wanted = tuple(["offloop", *options.only.split(",")])
-                peers = [peer for peer in peers if peer.name.startswith(wanted)]
             run = Run(options, dose, place, pristine)
             run_rounds(run, peers)
     print_report(run, peers, dose)

@@ -9,7 +9,7 @@
 #include "app/args.h"
 #include "app/command.h"
 
-enum { THREADS_MAX = 1024, QUEUE_MAX = 1000000 };
+enum { THREADS_MAX = 1024, QUEUE_MAX = 1000000, CONNECTIONS_MAX = 1000000 };
 static const double SECONDS_MAX = 86400;
 
 enum key {
@@ -18,6 +18,7 @@ enum key {
     KEY_THREADS,
     KEY_QUEUE,
     KEY_CODEL,
+    KEY_CONNECTIONS,
     KEY_EXTERNAL_API,
     KEY_DELAY,
     KEY_TIMEOUT,
@@ -37,6 +38,8 @@ static const struct argp_option table[] = {
     { "queue", KEY_QUEUE, "N", 0,
       "Jobs of each class that may wait for a thread; more are answered 503 (default: 4096)", 0 },
     { "codel", KEY_CODEL, NULL, 0, "Drop what waits in a standing queue (CoDel)", 0 },
+    { "connections", KEY_CONNECTIONS, "N", 0,
+      "Clients at once (default: 16384, or what the limit on open files allows for: two files for each)", 0 },
     { "external-api", KEY_EXTERNAL_API, "URL", 0, "The slow service to call (default: start one on a free port)", 0 },
     { "delay", KEY_DELAY, "S", 0, "How long that one takes to answer, in seconds (default: 0.5)", 0 },
     { "timeout", KEY_TIMEOUT, "S", 0, "How long to wait for the slow service, in seconds (default: 10)", 0 },
@@ -83,6 +86,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case KEY_THREADS: args_range(&options->threads_min, &options->threads_max, "--threads", arg, THREADS_MAX); break;
     case KEY_QUEUE: options->queue_max = args_count("--queue", arg, 1, QUEUE_MAX); break;
     case KEY_CODEL: options->codel = true; break;
+    case KEY_CONNECTIONS: options->connections_max = args_count("--connections", arg, 1, CONNECTIONS_MAX); break;
     case KEY_EXTERNAL_API: options->external_api = args_url("--external-api", arg); break;
     case KEY_DELAY: options->delay_s = args_seconds("--delay", arg, SECONDS_MAX); break;
     case KEY_TIMEOUT: options->timeout_s = args_seconds("--timeout", arg, SECONDS_MAX); break;

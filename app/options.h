@@ -18,9 +18,10 @@ struct serve_options {
     unsigned    threads_min, threads_max;
     size_t      queue_max; /* of each class of jobs */
     bool        codel;
-    const char *external_api; /* NULL: start one */
-    double      delay_s;      /* of the one that is started, and of /external-api */
-    double      timeout_s;    /* for the external API's answer */
+    unsigned    connections_max; /* 0: as many as the limit on open files allows for */
+    const char *external_api;    /* NULL: start one */
+    double      delay_s;         /* of the one that is started, and of /external-api */
+    double      timeout_s;       /* for the external API's answer */
     double      drain_s;
     double      drain_delay_s;
     struct access_log_options access_log;

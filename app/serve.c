@@ -59,9 +59,10 @@ static int fail(const char *what)
 /* In async mode a connection may need a second descriptor, to the external API. */
 static int create_server(struct serve *serve)
 {
+    unsigned                allowed = limits_raise_files(2);
     struct ol_server_config config = {
         .pool = serve->pools.serve,
-        .connections_max = limits_raise_files(2),
+        .connections_max = serve->options.connections_max ? serve->options.connections_max : allowed,
         .server_timing = true,
     };
 

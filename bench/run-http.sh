@@ -73,7 +73,8 @@ trap 'exit 143' TERM
 start_offloop()
 {
     mkfifo "$folder/out"
-    "$program" serve --listen 127.0.0.1:0 --db "$folder/items.db" --delay 0 >"$folder/out" &
+    "$program" serve --listen 127.0.0.1:0 --db "$folder/items.db" --delay 0 \
+        --connections $((idle + 1000)) >"$folder/out" &
     offloop_pid=$!
     pids="$pids $offloop_pid"
     exec 3<"$folder/out"

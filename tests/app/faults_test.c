@@ -55,6 +55,7 @@ static void a_wrong_command_line_is_named_in_one_line(void **state)
         { { "serve", "--queue", "0" }, "--queue: '0'" },
         { { "serve", "--queue", "-5" }, "--queue: '-5'" },
         { { "serve", "--queue", "99999999999999999999" }, "99999999999999999999" },
+        { { "serve", "--connections", "0" }, "--connections: '0'" },
         { { "serve", "--delay", "soon" }, "--delay: 'soon'" },
         { { "serve", "--delay", "-1" }, "--delay: '-1'" },
         { { "serve", "--delay", "nan" }, "--delay: 'nan'" },

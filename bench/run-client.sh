@@ -10,4 +10,4 @@ command -v python3 >/dev/null || {
     echo "run-client.sh: python3 is missing; apt-get install python3" >&2
     exit 1
 }
-exec python3 bench/peers/client.py "$@"
+exec python3 -B bench/peers/client.py "$@"

@@ -8,4 +8,4 @@ command -v python3 >/dev/null || {
     echo "run-peers.sh: python3 is missing; ./dev bench peers installs it" >&2
     exit 1
 }
-exec python3 bench/peers/run.py "$@"
+exec python3 -B bench/peers/run.py "$@"

@@ -28,6 +28,11 @@ static const struct measure *find_same(const struct measures *measures, const ch
     return NULL;
 }
 
+static bool is_judged(const struct measure *row)
+{
+    return strcmp(row->section, "client") != 0 && strcmp(row->section, "memory") != 0;
+}
+
 /* `goodness` is new by old, above 1 when it got better. */
 static void judge(struct comparison *comparison, const char *key, const char *figure, double old_value,
                   double new_value, double goodness)
@@ -77,7 +82,7 @@ int compare_reports(FILE *out, const struct report *old_report, const struct rep
         char                  key[KEY_MAX];
 
         measure_key(key, row);
-        old_row = strcmp(row->section, "client") == 0 ? NULL : find_same(&old_report->measures, key);
+        old_row = is_judged(row) ? find_same(&old_report->measures, key) : NULL;
         if (old_row)
             judge_row(&comparison, key, old_row, row);
     }

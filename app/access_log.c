@@ -1,9 +1,9 @@
 /*
  * access_log.c: the two formats of the access log.
  *
- * What clients sent is never trusted: control bytes, quotes and whatever is not ASCII are written as \xHH, as Apache does,
- * so that no request can forge a line or steer a terminal. In the JSON format jansson does the quoting, and a text that
- * is not UTF-8 is first escaped in the same way.
+ * What clients sent is never trusted: control bytes, quotes and whatever is not ASCII are written as \xHH, as Apache
+ * does, so that no request can forge a line or steer a terminal. In the JSON format jansson does the quoting, and a
+ * text that is not UTF-8 is first escaped in the same way.
  */
 #include "app/access_log.h"
 

@@ -1,9 +1,9 @@
 /*
  * args.c: reading a command line with GNU argp, complaining in one line.
  *
- * argp follows an error by a second line ("Try ... --help") and has an exit status of its own. Taking its error stream away
- * silences that line; getopt's, which names the option, stays. Complaints go through error(3), which puts the command's
- * name in front, since main has set program_invocation_name to it.
+ * argp follows an error by a second line ("Try ... --help") and has an exit status of its own. Taking its error stream
+ * away silences that line; getopt's, which names the option, stays. Complaints go through error(3), which puts the
+ * command's name in front, since main has set program_invocation_name to it.
  */
 #include "app/args.h"
 

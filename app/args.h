@@ -1,12 +1,15 @@
 /*
- * app/args.h: reading a command line. A bad value ends the program: one line that names the option and the value, exit 2.
+ * app/args.h: reading a command line. A bad value ends the program: one line that names the option and the value, exit
+ * 2.
  */
 #ifndef APP_ARGS_H
 #define APP_ARGS_H
 
 #include <argp.h>
 
-/** Parse all of argv by `argp`, which gets `input`; ends the program, with one line, on anything that it does not know. */
+/**
+ * Parse all of argv by `argp`, which gets `input`; ends the program, with one line, on anything that it does not know.
+ */
 void args_parse(const struct argp *argp, int argc, char **argv, void *input);
 
 /** A whole decimal number from min to max. `option` is named in the complaint. */

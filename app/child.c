@@ -6,9 +6,9 @@
  *     report[0]   <------ "URL\n" -------- report[1]     after it listens; end of file without it: it has failed
  *
  * The lifeline needs nobody to act: when the parent is killed the kernel closes its end. The parent's ends are
- * close-on-exec, or the child would keep its own lifeline open. The child runs this very program by /proc/self/exe, so that a
- * binary that was moved or replaced meanwhile does not matter, and it ignores SIGINT and SIGTERM: a Ctrl-C or a service
- * manager reaches both, and what the parent is draining still needs its answers.
+ * close-on-exec, or the child would keep its own lifeline open. The child runs this very program by /proc/self/exe, so
+ * that a binary that was moved or replaced meanwhile does not matter, and it ignores SIGINT and SIGTERM: a Ctrl-C or a
+ * service manager reaches both, and what the parent is draining still needs its answers.
  */
 #include "app/child.h"
 

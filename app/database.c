@@ -1,8 +1,9 @@
 /*
- * database.c: opens the items database. The only file of the program that sees SQLite itself, for one process-wide setting.
+ * database.c: opens the items database. The only file of the program that sees SQLite itself, for one process-wide
+ * setting.
  *
- * SQLite counts its memory under one global lock, which two reading threads already fight for (1.4 instead of 2.2 million
- * point reads a second). The library leaves such settings to the program; this program does without the count.
+ * SQLite counts its memory under one global lock, which two reading threads already fight for (1.4 instead of 2.2
+ * million point reads a second). The library leaves such settings to the program; this program does without the count.
  */
 #include "app/database.h"
 

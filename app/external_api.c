@@ -1,8 +1,9 @@
 /*
  * external_api.c: `offloop external-api`, the slow service of the comparison: any GET is answered after the delay.
  *
- * A request is a fiber that sleeps, so ten thousand of them wait at once and each is answered on its own time. Started by
- * `offloop serve` it has two hidden options (see app/child.c): a pipe to report its address on, and a lifeline whose end is its own.
+ * A request is a fiber that sleeps, so ten thousand of them wait at once and each is answered on its own time. Started
+ * by `offloop serve` it has two hidden options (see app/child.c): a pipe to report its address on, and a lifeline whose
+ * end is its own.
  */
 #include <errno.h>
 #include <error.h>

@@ -8,7 +8,10 @@
 
 #include "app/options.h"
 
-/** Listen where the options say, or on `n_inherited` sockets, or on the default. Complains. Returns: 0, or a negative code. */
+/**
+ * Listen where the options say, or on `n_inherited` sockets, or on the default. Complains. Returns: 0, or a negative
+ * code.
+ */
 int listen_as_told(struct ol_server *server, const struct serve_options *options, int n_inherited);
 
 /** A line on stdout for each address; a warning on stderr for one that other machines reach. */

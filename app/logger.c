@@ -1,10 +1,10 @@
 /*
  * logger.c: warnings and the access log, off the loop.
  *
- * An event comes on the thread where it happened, often the loop, and must not wait: its words are copied into a buffer of
- * fixed size under a leaf lock. One thread takes the buffer's contents by exchanging two buffers, and formats and writes
- * with no lock held. A disk that is slower than the requests fills the buffer: then lines are dropped, never the loop
- * delayed, and the log says how many, as soon as it can and once more at the end.
+ * An event comes on the thread where it happened, often the loop, and must not wait: its words are copied into a buffer
+ * of fixed size under a leaf lock. One thread takes the buffer's contents by exchanging two buffers, and formats and
+ * writes with no lock held. A disk that is slower than the requests fills the buffer: then lines are dropped, never the
+ * loop delayed, and the log says how many, as soon as it can and once more at the end.
  *
  * A record is a struct followed by its strings, each with its NUL; records are aligned to 8 bytes.
  */
@@ -232,8 +232,8 @@ static void subscribe(struct logger *logger)
 }
 
 /*
- * Standard output through a stream of our own: the writer may stand in a write with the stream's lock, and error(3), which
- * flushes stdout first, must not wait for it.
+ * Standard output through a stream of our own: the writer may stand in a write with the stream's lock, and error(3),
+ * which flushes stdout first, must not wait for it.
  */
 static FILE *open_output(const char *path)
 {

@@ -16,7 +16,8 @@ int logger_start(struct logger **ret_logger, const struct access_log_options *ac
 
 /**
  * Write what is left, and say how many lines were dropped. NULL is fine.
- * Returns: 0, or -1: the log's reader takes nothing, and its thread still stands in a write; the process may then _exit.
+ * Returns: 0, or -1: the log's reader takes nothing, and its thread still stands in a write; the process may then
+ * _exit.
  */
 int logger_stop(struct logger *logger);
 

@@ -33,7 +33,9 @@ static const struct argp_option table[] = {
       "Sockets that were inherited (LISTEN_FDS) take the default's place",
       0 },
     { "db", KEY_DB, "FILE", 0,
-      "The SQLite database, made with 100,000 items when it is not there (default: offloop.db in the current folder)", 0 },
+      "The SQLite database, made with 100,000 items when it is not there "
+      "(default: offloop.db in the current folder)",
+      0 },
     { "threads", KEY_THREADS, "MIN:MAX", 0, "Threads for blocking calls (default: 4:64)", 0 },
     { "queue", KEY_QUEUE, "N", 0,
       "Jobs of each class that may wait for a thread; more are answered 503 (default: 4096)", 0 },
@@ -45,8 +47,8 @@ static const struct argp_option table[] = {
     { "timeout", KEY_TIMEOUT, "S", 0, "How long to wait for the slow service, in seconds (default: 10)", 0 },
     { "drain", KEY_DRAIN, "S", 0, "After SIGTERM or SIGINT, finish what runs within so many seconds (default: 10)", 0 },
     { "drain-delay", KEY_DRAIN_DELAY, "S", 0,
-      "Before that, go on accepting for so many seconds while /readyz answers 503, so that a load balancer can look away "
-      "(default: 0)",
+      "Before that, go on accepting for so many seconds while /readyz answers 503, so that a load balancer can look "
+      "away (default: 0)",
       0 },
     { "access-log", KEY_ACCESS_LOG, "FORMAT[:FILE]", 0,
       "A line for each request, in FORMAT common or json, to FILE or to standard output (default: none)", 0 },

@@ -1,14 +1,15 @@
 /*
- * pools.c: the threads of `offloop serve`: which pools there are, how their classes share them, and which routes take which.
+ * pools.c: the threads of `offloop serve`: which pools there are, how their classes share them, and which routes take
+ * which.
  *
- *     pool   class   routes (a lane in handlers/routes.c)           share
- *     serve  query   /offload/items/{id}, POST, /noop     LANE_QUERY   any thread, and 1 or 2 that are kept for it alone
- *     serve  fetch   /offload, /sleep, the streamed list  LANE_FETCH   any thread but those
- *     cpu    report  /offload/report                      LANE_REPORT  as many as there are cores, at nice +10
+ *     pool   class   a lane of handlers/routes.c   share
+ *     serve  query   LANE_QUERY: lookups, inserts  any thread, and 1 or 2 that are kept for it alone
+ *     serve  fetch   LANE_FETCH: slow services     any thread but those
+ *     cpu    report  LANE_REPORT                   as many as there are cores, at nice +10
  *
- * Fetches wait half a second each and may fill the pool; the reserve lets a query, which takes microseconds, pass beside
- * them. A report would keep a core from the loop for tens of milliseconds: niceness belongs to a thread, so it has threads
- * of its own. Each class has a queue of its own, too: a full queue of fetches refuses fetches only.
+ * Fetches wait half a second each and may fill the pool; the reserve lets a query, which takes microseconds, pass
+ * beside them. A report would keep a core from the loop for tens of milliseconds: niceness belongs to a thread, so it
+ * has threads of its own. Each class has a queue of its own, too: a full queue of fetches refuses fetches only.
  */
 #include "app/pools.h"
 

@@ -12,7 +12,9 @@ struct pools {
     struct ol_pool *cpu;   /* reports */
 };
 
-/** Make both pools and give the site's lanes their threads. Complains. Returns: 0, or a negative code with nothing made. */
+/**
+ * Make both pools and give the site's lanes their threads. Complains. Returns: 0, or a negative code with nothing made.
+ */
 int pools_create(struct pools *ret_pools, struct site *site, struct ol_loop *loop, const struct serve_options *options);
 
 /** Let their workers read `db` on connections of their own. Returns: as ol_db_serve_pool. */

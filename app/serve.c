@@ -12,8 +12,8 @@
  *
  *     /readyz says no          for --drain-delay, while everything is still served
  *     ol_server_close          nothing new; what runs may finish within --drain, then its scope is cancelled
- *     STUCK_S later            a handler that has not returned by now does not look at its scope: it is reported by name,
- *                              and the process ends with status 1, since memory that it uses cannot be freed
+ *     STUCK_S later            a handler that has not returned by now does not look at its scope: it is reported by
+ *                              name, and the process ends with status 1, since memory that it uses cannot be freed
  *     pools, database, child   in this order: jobs use the database, and handlers the child
  */
 #include "app/options.h"

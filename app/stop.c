@@ -1,9 +1,9 @@
 /*
  * stop.c: SIGTERM and SIGINT.
  *
- * ol_loop_stop may be called in a signal handler, so there is no thread for signals, no descriptor and no race: the handler
- * remembers the signal and stops the loop; what is to be done about it is straight code after ol_loop_run has returned.
- * A signal that comes before the run ends that run as soon as it begins.
+ * ol_loop_stop may be called in a signal handler, so there is no thread for signals, no descriptor and no race: the
+ * handler remembers the signal and stops the loop; what is to be done about it is straight code after ol_loop_run has
+ * returned. A signal that comes before the run ends that run as soon as it begins.
  */
 #include "app/stop.h"
 

@@ -7,8 +7,9 @@
 #include <offloop/loop.h>
 
 /**
- * From now on the first SIGTERM or SIGINT stops `loop`'s run, this one or the next; a second ends the process at once with status 1.
- * SIGPIPE is ignored: a client that left is an error of a write. Thread: the loop's owner, before any run, once.
+ * From now on the first SIGTERM or SIGINT stops `loop`'s run, this one or the next; a second ends the process at once
+ * with status 1. SIGPIPE is ignored: a client that left is an error of a write. Thread: the loop's owner, before any
+ * run, once.
  */
 void stop_on_signals(struct ol_loop *loop);
 

@@ -1,6 +1,7 @@
 /*
- * systemd.c: sd_listen_fds(3) and sd_notify(3), as their manual pages define them; a library for these lines would be one more
- * dependency. With a socket that the service manager holds, a restart refuses nobody: connections wait in its queue.
+ * systemd.c: sd_listen_fds(3) and sd_notify(3), as their manual pages define them; a library for these lines would be
+ * one more dependency. With a socket that the service manager holds, a restart refuses nobody: connections wait in its
+ * queue.
  */
 #include "app/systemd.h"
 

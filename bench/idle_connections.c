@@ -1,6 +1,6 @@
 /*
- * idle_connections PORT PID N: opens N keep-alive connections to 127.0.0.1:PORT, asks each for /hello, prints by how many
- * bytes the resident memory of process PID has grown for each, and holds them until its standard input ends.
+ * idle_connections PORT PID N: opens N keep-alive connections to 127.0.0.1:PORT, asks each for /hello, prints by how
+ * many bytes the resident memory of process PID has grown for each, and holds them until its standard input ends.
  */
 #include <arpa/inet.h>
 #include <error.h>

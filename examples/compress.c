@@ -2,8 +2,8 @@
  * compress.c: a library that keeps the processor busy (zlib), for many pieces at once, from fibers.
  *
  * A fiber for each piece is straight-line code: make the piece, ol_offload the compression, print. The pool has as many
- * threads as the work may take cores, at nice +10, so that a loop beside it keeps answering. No two fibers run at the same time,
- * so what they share needs no lock; what runs on a worker touches its own piece only.
+ * threads as the work may take cores, at nice +10, so that a loop beside it keeps answering. No two fibers run at the
+ * same time, so what they share needs no lock; what runs on a worker touches its own piece only.
  */
 #include <offloop/offloop.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /*
  * embed.c: a program that has its own ev_loop, and one call that blocks.
  *
- * Everything before ev_run is set-up, which a real program has once. The loop goes on while slow_call() stands on a worker, and
- * ev_run returns when nothing is outstanding.
+ * Everything before ev_run is set-up, which a real program has once. The loop goes on while slow_call() stands on a
+ * worker, and ev_run returns when nothing is outstanding.
  */
 #include <ev.h>
 #include <offloop/offloop.h>

@@ -1,5 +1,6 @@
 /*
- * fetch_many.c: hundreds of requests at once, and their answers one by one as they arrive. No server, no loop, no callback.
+ * fetch_many.c: hundreds of requests at once, and their answers one by one as they arrive. No server, no loop, no
+ * callback.
  *
  *     fetch_many http://127.0.0.1:8889/ 300
  */

@@ -2,8 +2,8 @@
  * items.c: a table over HTTP: list, get, create, replace, delete.
  *
  * JSON that goes out is made by SQLite's own functions, JSON that comes in is read by jansson, and values reach SQL as
- * bound arguments only. A list of any length is streamed: the rows in memory are one batch, whatever ?limit= says. (In a
- * blocking route nothing can be sent while the handler runs, so there a list ends with the server's response window.)
+ * bound arguments only. A list of any length is streamed: the rows in memory are one batch, whatever ?limit= says. (In
+ * a blocking route nothing can be sent while the handler runs, so there a list ends with the server's response window.)
  */
 #include <math.h>
 #include <stdio.h>
@@ -181,7 +181,10 @@ int delete_item(struct ol_request *req, struct ol_response *res, void *arg)
 
 /* ---- many items ---- */
 
-/* Send a batch as a part of a JSON array, each element led by *lead: '[' before the first of all, ',' before the others. */
+/*
+ * Send a batch as a part of a JSON array, each element led by *lead: '[' before the first of all, ',' before the
+ * others.
+ */
 static int write_batch(struct ol_response *res, const struct ol_rows *rows, char *lead)
 {
     size_t count = ol_rows_count(rows), total = 0, used = 0, size;

@@ -1,8 +1,9 @@
 /*
  * json.c: JSON in and out.
  *
- * jansson parses by recursion, up to 2,048 levels deep, which is more than a fiber's 64 KiB of stack can hold: a body of
- * opening brackets would run into the guard page. Our own texts are flat, so brackets are counted before it sees them.
+ * jansson parses by recursion, up to 2,048 levels deep, which is more than a fiber's 64 KiB of stack can hold: a body
+ * of opening brackets would run into the guard page. Our own texts are flat, so brackets are counted before it sees
+ * them.
  */
 #include "handlers/json.h"
 

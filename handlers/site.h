@@ -1,8 +1,9 @@
 /*
  * handlers/site.h: what the endpoints share, and how they are put on a server.
  *
- * The program fills a `struct site` and adds the routes; which function answers which path stands in routes.c, and which
- * threads it may take stands with the program (app/pools.c): a handler itself knows neither, nor the mode that it runs in.
+ * The program fills a `struct site` and adds the routes; which function answers which path stands in routes.c, and
+ * which threads it may take stands with the program (app/pools.c): a handler itself knows neither, nor the mode that it
+ * runs in.
  */
 #ifndef HANDLERS_SITE_H
 #define HANDLERS_SITE_H

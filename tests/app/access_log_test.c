@@ -104,7 +104,9 @@ static void every_line_of_the_common_log_has_its_form(void **state)
 
 /* ---- a log that stands still ---- */
 
-/* A pipe that nobody reads takes 64 KiB, the log's buffer 1 MiB, and these lines are 4 KB each. Returns the pipe's end. */
+/*
+ * A pipe that nobody reads takes 64 KiB, the log's buffer 1 MiB, and these lines are 4 KB each. Returns the pipe's end.
+ */
 static int fill_log(struct program *serve, const char *name)
 {
     enum { REQUESTS = 400, TARGET_SIZE = 7000 };

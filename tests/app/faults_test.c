@@ -1,6 +1,6 @@
 /*
- * What is wrong from the start: one line on stderr that names it, a status that is not 0, and nothing left behind. And an
- * external API that is down, slow or talks nonsense: a 502 or a 504, and the server goes on.
+ * What is wrong from the start: one line on stderr that names it, a status that is not 0, and nothing left behind. And
+ * an external API that is down, slow or talks nonsense: a 502 or a 504, and the server goes on.
  */
 #include "serve.h"
 

@@ -185,7 +185,10 @@ static void a_list_is_streamed_in_order(void **state)
     }
 }
 
-/* 4 MB pass through a window of 256 KiB. On the loop itself nothing can be sent meanwhile, and there is no more room than the window. */
+/*
+ * 4 MB pass through a window of 256 KiB. On the loop itself nothing can be sent meanwhile, and there is no more room
+ * than the window.
+ */
 static void a_long_list_is_streamed_but_not_in_blocking(void **state)
 {
     (void)state;

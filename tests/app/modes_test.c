@@ -1,6 +1,6 @@
 /*
- * The three modes, end to end: the real program, real sockets, and a slow service that the test holds in its hand. Nothing here
- * measures time: while the service holds its answers, either somebody else is served or nobody is.
+ * The three modes, end to end: the real program, real sockets, and a slow service that the test holds in its hand.
+ * Nothing here measures time: while the service holds its answers, either somebody else is served or nobody is.
  */
 #include "serve.h"
 

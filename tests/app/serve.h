@@ -2,8 +2,8 @@
 #define OFFLOOP_TESTS_APP_SERVE_H
 
 /*
- * serve.h: `offloop serve` as the tests of this folder start it: on a free port, with its database in a folder of the test program, which
- * all its servers share one after the other, so that the rows are made once.
+ * serve.h: `offloop serve` as the tests of this folder start it: on a free port, with its database in a folder of the
+ * test program, which all its servers share one after the other, so that the rows are made once.
  */
 
 #include "support/client.h"
@@ -21,8 +21,8 @@ int serve_remove_folder(void **state);
 extern char *serve_folder;
 
 /*
- * Start with `--listen 127.0.0.1:0 --db items.db` and the arguments that follow, a NULL last; `external_api` NULL: the one that
- * serve starts itself.
+ * Start with `--listen 127.0.0.1:0 --db items.db` and the arguments that follow, a NULL last; `external_api` NULL: the
+ * one that serve starts itself.
  */
 #define serve_start(program, external_api, ...) \
     serve_start_with(program, external_api, (const char *const[]){ __VA_ARGS__ })

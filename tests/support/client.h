@@ -2,8 +2,8 @@
 #define OFFLOOP_TESTS_SUPPORT_CLIENT_H
 
 /*
- * client.h: an HTTP client of a few lines over a bare socket, so that tests see what really went over it. Every wait has a limit,
- * after which the test aborts with a word.
+ * client.h: an HTTP client of a few lines over a bare socket, so that tests see what really went over it. Every wait
+ * has a limit, after which the test aborts with a word.
  */
 
 #include <stdbool.h>

@@ -2,8 +2,8 @@
 #define OFFLOOP_TESTS_SUPPORT_PROGRAM_H
 
 /*
- * program.h: the real program as a process, for tests of the whole. Every wait has a limit, after which the test aborts with a
- * word; the program is killed with the test, however that ends.
+ * program.h: the real program as a process, for tests of the whole. Every wait has a limit, after which the test aborts
+ * with a word; the program is killed with the test, however that ends.
  */
 
 #include <stdbool.h>

@@ -67,7 +67,8 @@ struct ol__reader *ol__readers_pick_idle_locked(struct ol__readers *readers)
     reader = OL_CONTAINER_OF(link, struct ol__reader, idle);
     reader->took_ns = ol_now_ns();
     ol__reader_set_mode_locked(reader,
-                               OL__READER_SHORT); /* it counts as awake from here on: nobody wakes a second for the same work */
+                               /* it counts as awake from here on: nobody wakes a second for the same work */
+                               OL__READER_SHORT);
     return reader;
 }
 

@@ -151,7 +151,8 @@ static bool make_room(void)
         table->n = 0;
     table->capacity = capacity;
     my_table = table;
-    return pthread_setspecific(key, table) == 0; /* else the table works, and its connections end with their databases */
+    /* else the table works, and its connections end with their databases */
+    return pthread_setspecific(key, table) == 0;
 }
 
 static bool may_have_one(const struct ol_db *db)

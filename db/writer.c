@@ -74,7 +74,10 @@ static bool withdraw(struct ol__writer *writer, struct ol__write *write)
     return withdrawn;
 }
 
-/* Wait for the answer; a write that is still queued when the scope ends is withdrawn. Returns 0 when there is an answer. */
+/*
+ * Wait for the answer; a write that is still queued when the scope ends is withdrawn. Returns 0 when there is an
+ * answer.
+ */
 static int wait_for(struct ol__writer *writer, struct ol__write *write)
 {
     int rc = ol__wait_until(write->wait);

@@ -1,14 +1,16 @@
 /*
  * load.c: clients made of fibers.
  *
- * A closed loop is `concurrency` fibers that live as long as the load. An open loop is a timetable: a thread sleeps until
- * each planned start and posts to the loop, which starts a fiber for every request that is due. The thread is there
- * because a loop's timers are as coarse as epoll's milliseconds, and a client that is a millisecond late would be counted as
- * a server that is. Posts are one node: while it is on its way, another would say nothing new. A timer that never fires keeps
- * the loop alive until the timetable is over; the thread is joined after the run, before the loop goes.
+ * A closed loop is `concurrency` fibers that live as long as the load. An open loop is a timetable: a thread sleeps
+ * until each planned start and posts to the loop, which starts a fiber for every request that is due. The thread is
+ * there because a loop's timers are as coarse as epoll's milliseconds, and a client that is a millisecond late would
+ * be counted as a server that is. Posts are one node: while it is on its way, another would say nothing new. A timer
+ * that never fires keeps the loop alive until the timetable is over; the thread is joined after the run, before the
+ * loop goes.
  *
- * All else is touched by the loop's thread only, and fibers of one loop never run at the same time, so nothing is locked. A
- * load that is cut is a scope with a deadline: what is under way at its end comes back with the scope's reason.
+ * All else is touched by the loop's thread only, and fibers of one loop never run at the same time, so nothing is
+ * locked. A load that is cut is a scope with a deadline: what is under way at its end comes back with the scope's
+ * reason.
  *
  * The rate of a closed loop is its answers by the time from the first start to the *last answer*, so a load of a few
  * long calls is not charged for the idle rest of its window. That of an open loop is how fast answers followed each

@@ -30,7 +30,10 @@ void process_stop(struct process *process);
 /** Does it still run? Thread: the one that started it. */
 bool process_is_alive(const struct process *process);
 
-/** Kill every process there is, wait until they are gone, and let no other begin; for the end by a signal. Thread: any. */
+/**
+ * Kill every process there is, wait until they are gone, and let no other begin; for the end by a signal. Thread:
+ * any.
+ */
 void process_kill_all(void);
 
 struct process_cost {

@@ -75,8 +75,8 @@ static inline struct ol_value ol_value_bytes(enum ol_value_type type, const void
 #define OL_BLOB(p, n) (ol_value_bytes(OL_TYPE_BLOB, (p), (n)))
 
 /** OL_ARGS(OL_INT(7), OL_TEXT("x")): arguments in place, valid until the end of the enclosing block. C only. */
-#define OL_ARGS(...)                                                                          \
-    ((struct ol_args){ (const struct ol_value[]){ __VA_ARGS__ },                              \
+#define OL_ARGS(...)                                             \
+    ((struct ol_args){ (const struct ol_value[]){ __VA_ARGS__ }, \
                        sizeof((const struct ol_value[]){ __VA_ARGS__ }) / sizeof(struct ol_value) })
 #define OL_NO_ARGS ((struct ol_args){ NULL, 0 })
 
@@ -86,22 +86,26 @@ enum ol_db_sync { OL_DB_SYNC_FULL, OL_DB_SYNC_NORMAL };
 
 /** How to open a database. Zeroes mean the defaults. */
 struct ol_db_config {
-    unsigned           readers;           /* reading threads, at least 2; 0: max(4, cores) */
-    size_t             queue_max;         /* reads, and writes, that may wait; 0: 16,384; then OL_EBUSY */
-    enum ol_db_sync    synchronous;       /* default FULL: a commit survives power loss */
-    unsigned           statements_max;    /* cached statements for each connection; 0: 100 */
-    unsigned           connections_max;   /* of threads that are not the database's own; 0: 64; beyond it they wait for a reading thread */
-    double             read_timeout_s;    /* a query that runs longer is ended; a stream only when the log must be reset; 0: 30 s */
-    double             busy_timeout_s;    /* how long a write waits for another process; 0: 5 s */
-    size_t             rows_bytes_max;    /* of one ol_db_query; 0: 64 MiB; more is OL_ELIMIT: use ol_db_stream */
-    size_t             batch_max;         /* writes in one commit; 0: 256 */
-    size_t             batch_bytes_max;   /* 0: 4 MiB */
-    double             batch_max_s;       /* 0: 0.02 s */
-    size_t             stream_window;     /* bytes of rows in flight for each stream; 0: 256 KiB */
-    double             stall_timeout_s;   /* a stream whose taker stands still so long is ended; 0: 30 s */
-    size_t             wal_soft_pages;    /* PASSIVE checkpoint when idle above it, at four times as much also when not; 0: 1,000 */
-    size_t             wal_hard_pages;    /* TRUNCATE checkpoint above it; 0: 65,536 */
-    const char *const *migrations;        /* [i] leads the schema from version i to i + 1 (PRAGMA user_version), each in a transaction */
+    unsigned        readers;        /* reading threads, at least 2; 0: max(4, cores) */
+    size_t          queue_max;      /* reads, and writes, that may wait; 0: 16,384; then OL_EBUSY */
+    enum ol_db_sync synchronous;    /* default FULL: a commit survives power loss */
+    unsigned        statements_max; /* cached statements for each connection; 0: 100 */
+    /* of threads that are not the database's own; 0: 64; beyond it they wait for a reading thread */
+    unsigned connections_max;
+    /* a query that runs longer is ended; a stream only when the log must be reset; 0: 30 s */
+    double read_timeout_s;
+    double busy_timeout_s;  /* how long a write waits for another process; 0: 5 s */
+    size_t rows_bytes_max;  /* of one ol_db_query; 0: 64 MiB; more is OL_ELIMIT: use ol_db_stream */
+    size_t batch_max;       /* writes in one commit; 0: 256 */
+    size_t batch_bytes_max; /* 0: 4 MiB */
+    double batch_max_s;     /* 0: 0.02 s */
+    size_t stream_window;   /* bytes of rows in flight for each stream; 0: 256 KiB */
+    double stall_timeout_s; /* a stream whose taker stands still so long is ended; 0: 30 s */
+    /* PASSIVE checkpoint when idle above it, at four times as much also when not; 0: 1,000 */
+    size_t wal_soft_pages;
+    size_t wal_hard_pages; /* TRUNCATE checkpoint above it; 0: 65,536 */
+    /* [i] leads the schema from version i to i + 1 (PRAGMA user_version), each in a transaction */
+    const char *const *migrations;
     unsigned           n_migrations;
 };
 
@@ -111,14 +115,15 @@ struct ol_db_config {
  *
  * Thread:  any but the bare loop.
  * Owns:    copies `config`; the caller closes with ol_db_close.
- * Returns: 0, OL_EINVAL, OL_EDB (not a database, a failed migration, a newer schema), OL_EIO, OL_EPERM (read-only file), OL_ENOENT
- *          (no such directory), OL_ENOMEM, OL_ESYS, OL_EONLOOP. ol_last_error names the file and the cause.
+ * Returns: 0, OL_EINVAL, OL_EDB (not a database, a failed migration, a newer schema), OL_EIO, OL_EPERM (read-only
+ *          file), OL_ENOENT (no such directory), OL_ENOMEM, OL_ESYS, OL_EONLOOP. ol_last_error names the file and the
+ *          cause.
  */
 OL_API int ol_db_open(struct ol_db **ret_db, const char *path, const struct ol_db_config *config);
 
 /**
- * Finish the writes that were accepted, refuse the rest with OL_ECLOSED, end reads, checkpoint, and close. NULL is fine. No other
- * thread may be about to call in, and no fiber may wait in it.
+ * Finish the writes that were accepted, refuse the rest with OL_ECLOSED, end reads, checkpoint, and close. NULL is
+ * fine. No other thread may be about to call in, and no fiber may wait in it.
  *
  * Thread:  any but the bare loop; the loop's owner after the run.
  */
@@ -141,16 +146,20 @@ struct ol_rows;
  *
  * Thread:  any but the bare loop. A fiber waits for a database thread; a worker and any other thread read here.
  * Owns:    borrows `sql` and `args` until it returns; the caller frees the rows with ol_rows_free.
- * Returns: 0 (also without a row); OL_EINVAL (bad SQL, a wrong number of arguments, two statements, a write), OL_EBUSY (queue full),
- *          OL_ELIMIT (rows_bytes_max), OL_EDB, OL_EIO, OL_ENOMEM, OL_ECLOSED, OL_EONLOOP, or the scope's reason
- *          (OL_ETIMEDOUT also for read_timeout_s). ol_last_error has SQLite's code, text and offset.
+ * Returns: 0 (also without a row); OL_EINVAL (bad SQL, a wrong number of arguments, two statements, a write),
+ *          OL_EBUSY (queue full), OL_ELIMIT (rows_bytes_max), OL_EDB, OL_EIO, OL_ENOMEM, OL_ECLOSED, OL_EONLOOP, or
+ *          the scope's reason (OL_ETIMEDOUT also for read_timeout_s). ol_last_error has SQLite's code, text and
+ *          offset.
  */
 OL_API int ol_db_query(struct ol_rows **ret_rows, struct ol_db *db, const char *sql, struct ol_args args);
 
 /** Free. NULL is fine. Thread: any. */
 OL_API void ol_rows_free(struct ol_rows *rows);
 
-/** Rows are immutable: every getter may be called by any thread. Text and blobs are the rows' and end in a NUL that is not counted. */
+/**
+ * Rows are immutable: every getter may be called by any thread. Text and blobs are the rows' and end in a NUL that is
+ * not counted.
+ */
 OL_API size_t             ol_rows_count(const struct ol_rows *rows);
 OL_API unsigned           ol_rows_columns(const struct ol_rows *rows);
 OL_API const char        *ol_rows_column_name(const struct ol_rows *rows, unsigned column);
@@ -191,24 +200,25 @@ struct ol_db_result {
 /**
  * Run one writing statement and wait until it is committed.
  *
- * A RETURNING clause's rows are not kept. BEGIN, COMMIT, SAVEPOINT, ATTACH and PRAGMAs that write are refused. Cancel reaches
- * a write until the writer takes it up; then it is finished.
+ * A RETURNING clause's rows are not kept. BEGIN, COMMIT, SAVEPOINT, ATTACH and PRAGMAs that write are refused. Cancel
+ * reaches a write until the writer takes it up; then it is finished.
  *
  * Thread:  any but the bare loop. The statement runs on the writer thread, wherever the caller is.
  * Owns:    borrows `sql` and `args` until it returns. `ret_result` may be NULL.
- * Returns: 0 when committed; OL_ECONSTRAINT, OL_EINVAL (bad SQL, a wrong number of arguments, two statements), OL_EBUSY (queue full),
- *          OL_ETIMEDOUT (another process held the lock, or the scope's deadline), OL_EFULL (disk full), OL_EIO, OL_EDB,
- *          OL_ENOMEM, OL_ECLOSED, OL_EONLOOP, or the scope's reason. After a failure nothing of it is in the file, save that after
- *          OL_EIO on a failed sync nobody can know; ol_last_error has SQLite's code, text and offset.
+ * Returns: 0 when committed; OL_ECONSTRAINT, OL_EINVAL (bad SQL, a wrong number of arguments, two statements),
+ *          OL_EBUSY (queue full), OL_ETIMEDOUT (another process held the lock, or the scope's deadline), OL_EFULL
+ *          (disk full), OL_EIO, OL_EDB, OL_ENOMEM, OL_ECLOSED, OL_EONLOOP, or the scope's reason. After a failure
+ *          nothing of it is in the file, save that after OL_EIO on a failed sync nobody can know; ol_last_error has
+ *          SQLite's code, text and offset.
  */
 OL_API int ol_db_exec(struct ol_db_result *ret_result, struct ol_db *db, const char *sql, struct ol_args args);
 
 struct ol_tx;
 
 /**
- * The body of a transaction. Thread: the database's writer. May run twice (when the batch that it was in had to be run again), so it
- * must have no effect but through `tx`, and may call nothing of offloop's but ol_tx_*. Return 0 to commit; a negative code
- * rolls back and is what ol_db_transaction returns.
+ * The body of a transaction. Thread: the database's writer. May run twice (when the batch that it was in had to be
+ * run again), so it must have no effect but through `tx`, and may call nothing of offloop's but ol_tx_*. Return 0 to
+ * commit; a negative code rolls back and is what ol_db_transaction returns.
  */
 typedef int ol_tx_cb(struct ol_tx *tx, void *arg);
 
@@ -238,18 +248,21 @@ struct ol_db_backup {
     void            *arg;
 };
 
-/** Copy the database to a file while it is in use, in steps between the writer's batches. Waits. Returns: 0, or as ol_db_exec. On failure no copy is left. */
+/**
+ * Copy the database to a file while it is in use, in steps between the writer's batches. Waits. Returns: 0, or as
+ * ol_db_exec. On failure no copy is left.
+ */
 OL_API int ol_db_backup(struct ol_db *db, const struct ol_db_backup *backup);
 
 struct ol_db_stats {
-    uint64_t reads, read_batches, writes, commits, write_batch_max;
-    uint64_t writes_rerun;       /* because the batch they were in had to be taken apart */
-    uint64_t checkpoints;
-    uint64_t wal_pages;          /* in the log now */
-    uint64_t oldest_reader_ns;   /* age of the oldest open read transaction; 0: none */
+    uint64_t    reads, read_batches, writes, commits, write_batch_max;
+    uint64_t    writes_rerun; /* because the batch they were in had to be taken apart */
+    uint64_t    checkpoints;
+    uint64_t    wal_pages;         /* in the log now */
+    uint64_t    oldest_reader_ns;  /* age of the oldest open read transaction; 0: none */
     const char *oldest_reader_sql; /* what it runs; a string of the database's, valid until it is closed; or NULL */
-    uint64_t reads_queued, writes_queued, streams;
-    uint64_t writer_reopened;    /* after a failed sync */
+    uint64_t    reads_queued, writes_queued, streams;
+    uint64_t    writer_reopened; /* after a failed sync */
 };
 
 /** A snapshot. Thread: any. Stops nobody. */
@@ -263,7 +276,10 @@ struct ol_db_statement_stats {
 
 typedef void ol_db_statement_cb(const struct ol_db_statement_stats *stats, void *arg);
 
-/** Call `cb` for each statement that has run (up to 1,000 texts are told apart). Thread: any; `cb` runs inside, must not wait and may not call the database. */
+/**
+ * Call `cb` for each statement that has run (up to 1,000 texts are told apart). Thread: any; `cb` runs inside, must
+ * not wait and may not call the database.
+ */
 OL_API void ol_db_statement_stats(struct ol_db *db, ol_db_statement_cb *cb, void *arg);
 
 #ifdef __cplusplus

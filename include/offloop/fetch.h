@@ -30,10 +30,10 @@ typedef int ol_fetch_body_cb(const void *data, size_t size, void *arg);
 /** What to fetch. Only `url` is required; zeroes mean the defaults. */
 struct ol_fetch_request {
     const char                   *url;
-    const char                   *method;    /* NULL: GET, or POST when there is a body */
-    const struct ol_fetch_header *headers;   /* n_headers of them; CR, LF and NUL are refused */
+    const char                   *method;  /* NULL: GET, or POST when there is a body */
+    const struct ol_fetch_header *headers; /* n_headers of them; CR, LF and NUL are refused */
     size_t                        n_headers;
-    const void                   *body;      /* body_size bytes */
+    const void                   *body; /* body_size bytes */
     size_t                        body_size;
     double                        connect_timeout_s; /* 0: 10 s */
     double                        timeout_s;         /* whole transfer; 0: 30 s; the scope's deadline holds beside it */

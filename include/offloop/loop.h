@@ -47,7 +47,8 @@ OL_API int ol_loop_destroy(struct ol_loop *loop);
 OL_API int ol_loop_run(struct ol_loop *loop);
 
 /**
- * Make ol_loop_run return after this turn; without one, the next returns at once. An ev_run of the program's own goes on.
+ * Make ol_loop_run return after this turn; without one, the next returns at once. An ev_run of the program's own goes
+ * on.
  *
  * Thread:  any; also from a signal handler. The loop must live until this returns.
  */

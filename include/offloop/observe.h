@@ -45,7 +45,10 @@ struct ol_event {
     const struct ol_event_request *request; /* OL_EVENT_HTTP_REQUEST only */
 };
 
-/** Thread: any, the one where it happened, sometimes with a lock held: must be quick, must not wait, and may call nothing of offloop's but ol_loop_post. */
+/**
+ * Thread: any, the one where it happened, sometimes with a lock held: must be quick, must not wait, and may call
+ * nothing of offloop's but ol_loop_post.
+ */
 typedef void ol_event_cb(const struct ol_event *event, void *arg);
 
 /** A subscription in the caller's memory. */
@@ -63,8 +66,8 @@ OL_API void ol_events_unsubscribe(struct ol_subscriber *subscriber);
 /* ---- histograms ---- */
 
 /*
- * Log-linear buckets of nanoseconds: 64 to each power of two, so that a value is known to within 1/64 (1.6 %), from 1 us
- * to 1,000 s; what is outside falls into the first or the last. The shape is that of HdrHistogram (Tene).
+ * Log-linear buckets of nanoseconds: 64 to each power of two, so that a value is known to within 1/64 (1.6 %), from 1
+ * us to 1,000 s; what is outside falls into the first or the last. The shape is that of HdrHistogram (Tene).
  */
 #define OL_HISTOGRAM_SUB_BITS 6
 #define OL_HISTOGRAM_BUCKETS 2048
@@ -99,10 +102,16 @@ struct ol_pool_stats {
     uint64_t    threads_started, threads_failed;
 };
 
-/** Thread: any. Stops no worker and uses no pool thread: the numbers are read one by one while they move. Returns: 0, OL_EFORKED. */
+/**
+ * Thread: any. Stops no worker and uses no pool thread: the numbers are read one by one while they move. Returns: 0,
+ * OL_EFORKED.
+ */
 OL_API int ol_pool_stats(struct ol_pool *pool, struct ol_pool_stats *ret_stats);
 
-/** One class; the histograms make it 50 kB: not for a fiber's stack. Thread: any. Returns: 0, OL_EINVAL (no such class), OL_EFORKED. */
+/**
+ * One class; the histograms make it 50 kB: not for a fiber's stack. Thread: any. Returns: 0, OL_EINVAL (no such
+ * class), OL_EFORKED.
+ */
 OL_API int ol_pool_class_stats(struct ol_pool *pool, unsigned class_id, struct ol_class_stats *ret_stats);
 
 #ifdef __cplusplus

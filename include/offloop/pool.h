@@ -40,7 +40,10 @@ enum ol_job_status {
 /** The slow part. Thread: worker, no lock held, at most once. May ask ol_cancelled(); its scope is the current one. */
 typedef void ol_job_work_cb(struct ol_job *job);
 
-/** The end. Thread: loop, no lock held, exactly once for each accepted submit, never inside the submit. The job is the caller's again: free or submit it. */
+/**
+ * The end. Thread: loop, no lock held, exactly once for each accepted submit, never inside the submit. The job is the
+ * caller's again: free or submit it.
+ */
 typedef void ol_job_done_cb(struct ol_job *job, enum ol_job_status status);
 
 /** One blocking call, in the caller's memory: inputs copied in, results copied out. Zero it, then set what you need. */
@@ -83,7 +86,10 @@ struct ol_pool_class {
     bool        codel;            /* drop what waits in a standing queue (CoDel on queue delay) */
 };
 
-/** Called on each worker thread, first and last thing. Thread: worker. `init` returns 0 or a negative code: then this thread ends and takes no job. */
+/**
+ * Called on each worker thread, first and last thing. Thread: worker. `init` returns 0 or a negative code: then this
+ * thread ends and takes no job.
+ */
 typedef int  ol_worker_init_cb(void *arg);
 typedef void ol_worker_fini_cb(void *arg);
 
@@ -109,18 +115,22 @@ struct ol_pool_config {
  *
  * Thread:  the loop's owner.
  * Owns:    the caller destroys it with ol_pool_destroy, before the loop.
- * Returns: 0, OL_EINVAL (ol_last_error names the field), OL_ENOMEM, OL_ESYS (not even one thread could be started; with at
- *          least one, the pool runs with fewer and tries again later).
+ * Returns: 0, OL_EINVAL (ol_last_error names the field), OL_ENOMEM, OL_ESYS (not even one thread could be started;
+ *          with at least one, the pool runs with fewer and tries again later).
  */
 OL_API int ol_pool_create(struct ol_pool **ret_pool, struct ol_loop *loop, const struct ol_pool_config *config);
 
-/** Make `pool` the one that ol_offload in a fiber of its loop uses when the fiber names none. NULL: none. Thread: the loop's owner. */
+/**
+ * Make `pool` the one that ol_offload in a fiber of its loop uses when the fiber names none. NULL: none. Thread: the
+ * loop's owner.
+ */
 OL_API void ol_loop_set_default_pool(struct ol_loop *loop, struct ol_pool *pool);
 
 /**
  * Hand a job to the pool.
  *
- * Thread:  any. A job's fields are set by one thread before this; submits on the loop are gathered and handed over once a turn.
+ * Thread:  any. A job's fields are set by one thread before this; submits on the loop are gathered and handed over
+ *          once a turn.
  * Owns:    borrows `job` until its `done` begins; nobody else touches it before, but for ol_job_cancel.
  * Returns: 0, or OL_EBUSY (the class's queue is full, or the job is still in flight), OL_ECLOSED (after ol_pool_close),
  *          OL_EINVAL (no `work` or `done`, no such class, a negative timeout), OL_EFORKED, or the reason for which
@@ -130,18 +140,22 @@ OL_API void ol_loop_set_default_pool(struct ol_loop *loop, struct ol_pool *pool)
 OL_API int ol_pool_submit(struct ol_pool *pool, struct ol_job *job);
 
 /**
- * Ask a job to end. Queued: it completes without running. Running: its scope ends, so that ol_cancelled() and hooks tell it. `done`
- * comes in every case, and tells which. A job that is not in flight is left alone.
+ * Ask a job to end. Queued: it completes without running. Running: its scope ends, so that ol_cancelled() and hooks
+ * tell it. `done` comes in every case, and tells which. A job that is not in flight is left alone.
  *
  * Thread:  loop (so that it cannot race with `done`); another thread ends a scope of its own instead.
  */
 OL_API void ol_job_cancel(struct ol_job *job);
 
-/** A job that is running although the pool should be gone. Thread: loop. `name` and `running_ns` are all that is known. */
+/**
+ * A job that is running although the pool should be gone. Thread: loop. `name` and `running_ns` are all that is
+ * known.
+ */
 typedef void ol_pool_stuck_cb(const char *job_name, uint64_t running_ns, void *arg);
 
 /**
- * Take nothing new; finish what is queued and running until T1, cancel the rest at T1. Returns at once; each job still gets its `done`.
+ * Take nothing new; finish what is queued and running until T1, cancel the rest at T1. Returns at once; each job
+ * still gets its `done`.
  *
  * Thread:  the loop's owner.
  * Returns: 0, OL_EINVAL, OL_EFORKED. A second call may only bring T1 and T2 nearer.
@@ -149,12 +163,14 @@ typedef void ol_pool_stuck_cb(const char *job_name, uint64_t running_ns, void *a
 OL_API int ol_pool_close(struct ol_pool *pool, double t1_s, double t2_s);
 
 /**
- * Free the pool. Closes it first when that was not done (T1 = 0, T2 = 5 s). Waits until the workers have returned, at most until
- * T2, and delivers what is outstanding: every `done` has run when it returns 0. NULL is fine.
+ * Free the pool. Closes it first when that was not done (T1 = 0, T2 = 5 s). Waits until the workers have returned, at
+ * most until T2, and delivers what is outstanding: every `done` has run when it returns 0. NULL is fine.
  *
- * Thread:  the loop's owner, not inside a `done` of this pool; waits where it is, so call it when the loop has nothing better to do.
- * Returns: 0, OL_EFORKED, or OL_EBUSY: at T2 some job has not returned. Each is reported through `stuck` (may be NULL),
- *          and its thread, its memory and the loop's inbox stay allocated on purpose. The program may then _exit, or try again.
+ * Thread:  the loop's owner, not inside a `done` of this pool; waits where it is, so call it when the loop has
+ *          nothing better to do.
+ * Returns: 0, OL_EFORKED, or OL_EBUSY: at T2 some job has not returned. Each is reported through `stuck` (may be
+ *          NULL), and its thread, its memory and the loop's inbox stay allocated on purpose. The program may then
+ *          _exit, or try again.
  */
 OL_API int ol_pool_destroy(struct ol_pool *pool, ol_pool_stuck_cb *stuck, void *arg);
 
@@ -173,13 +189,13 @@ typedef int ol_offload_cb(void *arg);
 /**
  * Run `fn(arg)` where it may block, and return what it returned.
  *
- * From a fiber: on a worker of the fiber's pool and class, while the fiber is suspended. From a worker, another thread or a blocking
- * route: here and now. A worker never waits for a job of a pool, so no pool can wait for itself.
+ * From a fiber: on a worker of the fiber's pool and class, while the fiber is suspended. From a worker, another
+ * thread or a blocking route: here and now. A worker never waits for a job of a pool, so no pool can wait for itself.
  *
  * Thread:  any but the bare loop.
  * Owns:    borrows `arg` until it returns, and returns only when `fn` has returned or will never run.
- * Returns: fn's value; or, when `fn` was not run: OL_EONLOOP, OL_EINVAL (a fiber without a pool), OL_EBUSY (queue full, or shed),
- *          OL_ECLOSED, the scope's reason.
+ * Returns: fn's value; or, when `fn` was not run: OL_EONLOOP, OL_EINVAL (a fiber without a pool), OL_EBUSY (queue
+ *          full, or shed), OL_ECLOSED, the scope's reason.
  */
 OL_API int ol_offload(ol_offload_cb *fn, void *arg);
 

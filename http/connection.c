@@ -35,6 +35,9 @@
 
 enum { DROP_MAX = 1 << 20 };
 
+/* Who has just connected means to ask: a server that drains waits so long for the first request. */
+static const double FRESH_S = 0.5;
+
 /* ---- life ---- */
 
 static void read_ready(struct ol__io *io, int events);
@@ -419,8 +422,12 @@ void ol__conn_drain(struct ol__conn *connection)
         read_some(connection); /* a request may have come that the loop was not told of yet */
     if (connection->phase != OL__OPEN || ol__parser_begun(&connection->parser))
         return;
-    if (ol_list_empty(&connection->exchanges) && !connection->in_body)
-        ol__conn_close(connection, OL_ECLOSED);
-    else
+    if (!ol_list_empty(&connection->exchanges) || connection->in_body) {
         connection->phase = OL__LAST;
+    } else if (connection->n_requests == 0) {
+        connection->idle_ns = ol__loop_now_ns(connection->server->loop) + ol__seconds_to_ns(FRESH_S);
+        ol__conn_arm(connection, connection->idle_ns);
+    } else {
+        ol__conn_close(connection, OL_ECLOSED);
+    }
 }

@@ -153,12 +153,20 @@ static void drained(struct ol_timer *timer)
         ol__conn_close(connection_at(link), OL_ECLOSED); /* freed later: the list stays as it is */
 }
 
+static void end_hold(struct ol_server *server)
+{
+    ol_timer_stop(&server->drain);
+    if (server->holds_loop)
+        ol__loop_release(server->loop);
+    server->holds_loop = false;
+}
+
 static void all_gone(struct ol__ready *ready)
 {
     struct ol_server    *server = OL_CONTAINER_OF(ready, struct ol_server, all_gone);
     ol_server_closed_cb *closed = server->closed;
 
-    ol_timer_stop(&server->drain);
+    end_hold(server);
     server->closed = NULL;
     if (closed)
         closed(server, server->closed_arg);
@@ -174,7 +182,8 @@ void ol_server_close(struct ol_server *server, double drain_s, ol_server_closed_
 {
     if (server->is_closing)
         return;
-    server->is_closing = true;
+    server->is_closing = server->holds_loop = true;
+    ol__loop_hold(server->loop); /* the last handler's end must not be the loop's before `closed` was called */
     server->closed = closed;
     server->closed_arg = arg;
     ol__listeners_close(server);
@@ -208,7 +217,7 @@ int ol_server_destroy(struct ol_server *server)
     free_connections(server);
     if (server->n_exchanges > 0)
         return ol__fail(OL_EBUSY, 0, "%u requests are being handled", server->n_exchanges);
-    ol_timer_stop(&server->drain);
+    end_hold(server);
     ol__loop_unready(&server->all_gone);
     ol__hangup_fini(server);
     ol__router_fini(&server->router);

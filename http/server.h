@@ -46,6 +46,7 @@ struct ol_server {
 
     /* loop only: closing */
     bool                 is_closing;
+    bool                 holds_loop; /* until all are gone */
     struct ol_timer      drain;
     struct ol__ready     all_gone;
     ol_server_closed_cb *closed;

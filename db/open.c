@@ -25,6 +25,7 @@
 #include "db/database.h"
 #include "db/failure.h"
 #include "db/migrate.h"
+#include "db/sharing.h"
 #include "loop/here.h"
 
 enum {
@@ -223,13 +224,14 @@ static bool has_reset_bug(int version)
     return !(version >= 3044006 && version < 3045000) && !(version >= 3050007 && version < 3051000);
 }
 
+/* One thread does both in this process, so it takes two processes. */
 static void warn_of_reset_bug(const struct ol_db *db)
 {
-    if (has_reset_bug(sqlite3_libversion_number()))
+    if (has_reset_bug(sqlite3_libversion_number()) && ol__db_is_shared(db->path))
         ol__db_event(db, 0,
-                     "SQLite %s can corrupt a file when a checkpoint races a commit; this process cannot (one thread does both), but "
-                     "let no other process write this file",
-                     sqlite3_libversion());
+                     "another process has %s open, and in SQLite %s a checkpoint there that meets a commit here can "
+                     "corrupt the file (fixed in 3.51.3)",
+                     db->path, sqlite3_libversion());
 }
 
 int ol__db_prepare_file(struct ol_db *db, struct ol__connection *conn, struct ol_error *error)

@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include "db/sharing.h"
 
 #define CREATE_A "CREATE TABLE a (x); INSERT INTO a VALUES (1)"
 #define CREATE_B "CREATE TABLE b (y); INSERT INTO b SELECT x + 1 FROM a"
@@ -203,22 +206,67 @@ static void hear(const struct ol_event *event, void *arg)
     snprintf(heard->text, sizeof heard->text, "%s", event->text);
 }
 
-static void a_library_with_the_reset_bug_is_warned_of(void **state)
+/* A process that reads the database and stays until the pipe is closed; the byte says that it is there. */
+static pid_t open_in_another_process(const char *path, int ret_hold[2])
+{
+    int  ready[2];
+    char byte = 0;
+
+    assert_int_equal(pipe(ready) | pipe(ret_hold), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        sqlite3 *sqlite;
+
+        close(ret_hold[1]);
+        bool fine = sqlite3_open(path, &sqlite) == SQLITE_OK &&
+                    sqlite3_exec(sqlite, "SELECT * FROM sqlite_schema", NULL, NULL, NULL) == SQLITE_OK;
+        if (!fine || write(ready[1], &byte, 1) != 1)
+            _exit(1);
+        _exit(read(ret_hold[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    close(ready[1]);
+    close(ret_hold[0]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    return pid;
+}
+
+static unsigned warnings_of_opening(const char *path, char *text, size_t size)
 {
     struct heard         heard = { 0 };
     struct ol_subscriber subscriber = { .kinds = OL_EVENT_DB, .cb = hear, .arg = &heard };
-    int                  version = sqlite3_libversion_number();
+    struct ol_db        *db;
+
+    ol_events_subscribe(&subscriber);
+    must(ol_db_open(&db, path, NULL));
+    ol_db_close(db);
+    ol_events_unsubscribe(&subscriber);
+    snprintf(text, size, "%s", heard.text);
+    return heard.n;
+}
+
+static void a_library_with_the_reset_bug_is_warned_of_when_another_process_is_there(void **state)
+{
+    const char *path = scratch("shared.sqlite");
+    char        text[300];
+    int         hold[2], status;
 
     (void)state;
-    ol_events_subscribe(&subscriber);
-    ol_db_close(open_new(NULL));
-    ol_events_unsubscribe(&subscriber);
-    if (version <= 3044000) {
-        assert_int_equal(heard.n, 1);
-        assert_non_null(strstr(heard.text, sqlite3_libversion()));
-    } else if (version >= 3051003) {
-        assert_int_equal(heard.n, 0);
+    assert_int_equal(warnings_of_opening(path, text, sizeof text), 0);
+    pid_t pid = open_in_another_process(path, hold);
+    assert_true(ol__db_is_shared(path));
+    unsigned n = warnings_of_opening(path, text, sizeof text);
+    if (sqlite3_libversion_number() <= 3044000) {
+        assert_int_equal(n, 1);
+        assert_non_null(strstr(text, path));
+    } else if (sqlite3_libversion_number() >= 3051003) {
+        assert_int_equal(n, 0);
     }
+    close(hold[1]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_false(ol__db_is_shared(path));
 }
 
 /* The names of this process's threads, and that those of ours take no signal. */
@@ -293,7 +341,7 @@ int main(void)
         cmocka_unit_test(a_migration_that_leaves_dangling_references_is_refused),
         cmocka_unit_test(a_newer_schema_is_refused),
         cmocka_unit_test(it_is_in_wal_mode_and_closing_leaves_one_file),
-        cmocka_unit_test(a_library_with_the_reset_bug_is_warned_of),
+        cmocka_unit_test(a_library_with_the_reset_bug_is_warned_of_when_another_process_is_there),
         cmocka_unit_test(its_threads_have_names_and_take_no_signals),
         cmocka_unit_test(two_databases_live_side_by_side),
     };

@@ -75,7 +75,7 @@ int ol__conn_create(struct ol_server *server, int fd, const char *peer)
     connection->timer.cb = ol__conn_timed;
     strncpy(connection->peer, peer, sizeof connection->peer - 1);
     ol_link_init(&connection->exchanges);
-    ol_buffer_init(&connection->in, server->limits.head_max + 2 * OL__READ_SIZE);
+    ol_buffer_init(&connection->in, server->limits.head_max + (size_t)2 * OL__READ_SIZE);
     ol_buffer_init(&connection->out, SIZE_MAX / 2);
     ol_list_append(&server->connections, &connection->link);
     server->n_connections++;

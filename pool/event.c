@@ -25,7 +25,7 @@ void ol__pool_event_text(struct ol_pool *pool, int code, const char *format, ...
     if (!ol__event_wanted(OL_EVENT_POOL))
         return;
     va_start(ap, format);
-    vsnprintf(text, sizeof text, format, ap); /* NOLINT(clang-analyzer-valist.Uninitialized): one line above */
+    vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
     ol__event_emit(&(struct ol_event){
         .kind = OL_EVENT_POOL,

@@ -7,7 +7,9 @@
  * may come free elsewhere. Clients meanwhile wait in the kernel's queue.
  *
  * Closing. A socket of our own resets whoever is in its queue when it closes, so the queue is emptied first. An inherited one
- * stays open with whoever passed it on: its queue is left to the next process.
+ * stays open with whoever passed it on: its queue is left to the next process. For the same reason each socket is watched
+ * through an epoll of its own: libev does not take descriptors out of its epoll but relies on close() for that, and a socket
+ * that somebody else has open too would go on waking it.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -37,6 +40,7 @@ struct ol__listener {
     struct ol__listener *next; /* in the order of their addresses */
     struct ol__io        io;
     int                  fd;
+    int                  epoll_fd; /* has `fd` alone in it; what libev watches */
     bool                 is_inherited;
     bool                 unlinks; /* the unix socket's path is ours */
     char                 address[ADDRESS_MAX];
@@ -47,8 +51,7 @@ struct ol__listener {
 static void watch_all(struct ol_server *server, int events)
 {
     for (struct ol__listener *listener = server->listeners; listener; listener = listener->next)
-        if (listener->fd >= 0)
-            ol__io_set(server->loop, &listener->io, listener->fd, events);
+        ol__io_set(server->loop, &listener->io, listener->epoll_fd, events);
 }
 
 static void resume_timed(struct ol_timer *timer)
@@ -141,11 +144,18 @@ static void accept_some(struct ol__io *io, int events)
 static struct ol__listener *listener_create(struct ol_server *server, int fd)
 {
     struct ol__listener *listener = calloc(1, sizeof *listener), **place = &server->listeners;
+    int                  epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 
-    if (!listener)
+    if (!listener || epoll_fd < 0 ||
+        epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &(struct epoll_event){ .events = EPOLLIN }) < 0) {
+        if (epoll_fd >= 0)
+            close(epoll_fd);
+        free(listener);
         return NULL;
+    }
     listener->server = server;
     listener->fd = fd;
+    listener->epoll_fd = epoll_fd;
     listener->io.cb = accept_some;
     while (*place)
         place = &(*place)->next;
@@ -174,13 +184,13 @@ static int begin(struct ol_server *server, int fd, bool is_inherited, const char
     int                  on = 1;
 
     if (!listener)
-        return ol__fail(OL_ENOMEM, 0, "no memory to listen on %s", what);
+        return ol__fail(OL_ENOMEM, 0, "no memory or no descriptor to listen on %s", what);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     listener->is_inherited = is_inherited;
     print_address(listener);
     listener->unlinks = !is_inherited && strncmp(listener->address, "unix:/", 6) == 0;
     if (!server->is_paused)
-        ol__io_set(server->loop, &listener->io, fd, OL__READ);
+        ol__io_set(server->loop, &listener->io, listener->epoll_fd, OL__READ);
     return 0;
 }
 
@@ -222,11 +232,12 @@ static bool is_stale(const struct sockaddr_un *address)
 static int open_unix(int *ret_fd, const char *path, const char *what)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
+    size_t             size = strlen(path) + 1;
 
-    if (path[0] != '/' || strlen(path) >= sizeof address.sun_path)
+    if (path[0] != '/' || size > sizeof address.sun_path)
         return ol__fail(OL_EINVAL, 0, "%s: a unix socket's path begins with '/' and has at most %zu bytes", what,
                         sizeof address.sun_path - 1);
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, size);
     if (is_stale(&address))
         unlink(path);
     return open_socket(ret_fd, (const struct sockaddr *)&address, sizeof address, what);
@@ -275,7 +286,7 @@ static int open_inet(int *ret_fd, const char *address)
 
 int ol_server_listen(struct ol_server *server, const char *address)
 {
-    int fd, rc;
+    int fd = -1, rc;
 
     if (!address)
         return ol__fail(OL_EINVAL, 0, "where to listen?");
@@ -323,6 +334,7 @@ static void listener_close(struct ol__listener *listener)
     for (int i = 0; !listener->is_inherited && !listener->server->is_paused && i < DRAIN_ACCEPTS_MAX; i++)
         if (!accept_one(listener))
             break;
+    close(listener->epoll_fd);
     close(listener->fd);
     if (listener->unlinks)
         unlink(listener->address + 5);

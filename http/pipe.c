@@ -52,7 +52,7 @@ static int wait_locked(struct ol__pipe *pipe)
     int             rc;
 
     ol__wait_init(&wait);
-    pipe->waiter = &wait;
+    pipe->waiter = &wait; // cppcheck-suppress autoVariables ; taken out again below, by whoever is first
     pthread_mutex_unlock(&pipe->lock);
     rc = ol__wait_until(&wait);
     pthread_mutex_lock(&pipe->lock);

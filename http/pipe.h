@@ -47,7 +47,7 @@ int ol__pipe_read(struct ol__pipe *pipe, void *buffer, size_t size, size_t *ret_
 
 /* ---- the loop's side. Thread: loop ---- */
 
-/** Move up to `max` bytes to `out`. *ret_ended: that was all there will ever be. Returns: the number, or OL_ENOMEM. */
+/** Move up to `max` bytes to `out`. Returns: the number, or OL_ENOMEM. */
 int64_t ol__pipe_take(struct ol__pipe *pipe, struct ol_buffer *out, size_t max);
 
 /** How much is waiting to be taken. */

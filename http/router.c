@@ -123,66 +123,63 @@ static int add_param(struct ol__route *route, const char *name, size_t size)
     return 0;
 }
 
-static int grow(struct ol__router_node **ret_child, struct ol__router_node **place, const char *text, size_t size)
+/* What is at `place`, or a new node put there; NULL: no memory. */
+static struct ol__router_node *grow(struct ol__router_node **place, const char *text, size_t size)
 {
     if (!*place)
         *place = node_create(text, size);
     if (!*place)
-        return ol__fail(OL_ENOMEM, 0, "no memory for a route");
-    *ret_child = *place;
-    return 0;
+        ol__fail(OL_ENOMEM, 0, "no memory for a route");
+    return *place;
 }
 
-/* Literals come in front of their list, decoded as a request's segments are. */
-static int grow_literal(struct ol__router_node **ret_child, struct ol__router_node *node, const char *text, size_t size)
+static struct ol__router_node *grow_literal(struct ol__router_node *node, const char *text, size_t size)
 {
     struct ol__router_node *found = find_literal(node, text, size), *fresh = NULL;
-    int                     rc = found ? 0 : grow(&fresh, &fresh, text, size);
 
-    if (rc < 0)
-        return rc;
-    if (fresh) {
-        fresh->next = node->literals;
-        node->literals = fresh;
-    }
-    *ret_child = found ? found : fresh;
-    return 0;
+    if (found || !grow(&fresh, text, size))
+        return found;
+    fresh->next = node->literals;
+    node->literals = fresh;
+    return fresh;
 }
 
-/* The child for the segment of the route's pattern that begins at `text`. */
-static int descend(struct ol__router_node **ret_child, struct ol__router_node *node, struct ol__route *route,
-                   const char *text, size_t size, bool is_last)
+/* The child for the segment of the route's pattern that begins at `text`; NULL: ol_last_error() says why not. */
+static struct ol__router_node *descend(struct ol__router_node *node, struct ol__route *route, const char *text,
+                                       size_t size, bool is_last)
 {
     size_t       name_size;
     enum segment kind = segment_kind(text, size, is_last, &name_size);
-    int          rc = 0;
 
-    if (kind == BAD_SEGMENT)
-        return ol__fail(OL_EINVAL, 0, "%s: \"%.*s\" is no segment", route->route.pattern, (int)size, text);
     if (kind == LITERAL)
-        return grow_literal(ret_child, node, text, size);
-    rc = add_param(route, text + 1, name_size);
-    return rc < 0 ? rc : grow(ret_child, kind == NAME ? &node->name : &node->rest, "", 0);
+        return grow_literal(node, text, size);
+    if (kind == BAD_SEGMENT) {
+        ol__fail(OL_EINVAL, 0, "%s: \"%.*s\" is no segment", route->route.pattern, (int)size, text);
+        return NULL;
+    }
+    if (add_param(route, text + 1, name_size) < 0)
+        return NULL;
+    return grow(kind == NAME ? &node->name : &node->rest, "", 0);
 }
 
-static int find_place(struct ol__router_node **ret_node, struct ol__router *router, struct ol__route *route)
+/* The node of the route's pattern; NULL: as descend. */
+static struct ol__router_node *find_place(struct ol__router *router, struct ol__route *route)
 {
     const char             *at = route->route.pattern;
-    struct ol__router_node *node = NULL;
+    struct ol__router_node *node = grow(&router->root, "", 0);
     unsigned                n = 0;
-    int                     rc = grow(&node, &router->root, "", 0);
 
-    while (rc == 0 && *at == '/') {
+    while (node && *at == '/') {
         size_t size = strcspn(++at, "/");
 
-        if (++n > SEGMENTS_MAX)
-            return ol__fail(OL_EINVAL, 0, "%s: more than %d segments", route->route.pattern, SEGMENTS_MAX);
-        rc = descend(&node, node, route, at, size, at[size] == '\0');
+        if (++n > SEGMENTS_MAX) {
+            ol__fail(OL_EINVAL, 0, "%s: more than %d segments", route->route.pattern, SEGMENTS_MAX);
+            return NULL;
+        }
+        node = descend(node, route, at, size, at[size] == '\0');
         at += size;
     }
-    if (rc == 0)
-        *ret_node = node;
-    return rc;
+    return node;
 }
 
 static int check(const struct ol_route *route)
@@ -198,38 +195,41 @@ static int check(const struct ol_route *route)
     return 0;
 }
 
-static int route_create(struct ol__route **ret_route, const struct ol_route *route)
+static struct ol__route *route_create(const struct ol_route *route)
 {
     struct ol__route *copy = calloc(1, sizeof *copy);
 
     if (!copy)
-        return ol__fail(OL_ENOMEM, 0, "no memory for a route");
+        return NULL;
     copy->route = *route;
     copy->route.method = strdup(route->method);
     copy->route.pattern = strdup(route->pattern);
-    if (!copy->route.method || !copy->route.pattern) {
-        route_free(copy);
-        return ol__fail(OL_ENOMEM, 0, "no memory for a route");
-    }
-    *ret_route = copy;
-    return 0;
+    if (copy->route.method && copy->route.pattern)
+        return copy;
+    route_free(copy);
+    return NULL;
+}
+
+static const struct ol__route *exactly(const struct ol__route *routes, const char *method)
+{
+    while (routes && strcmp(routes->route.method, method) != 0)
+        routes = routes->next;
+    return routes;
 }
 
 int ol__router_add(struct ol__router *router, const struct ol_route *route)
 {
-    struct ol__router_node *node = NULL;
-    struct ol__route       *copy = NULL;
-    int                     rc = check(route);
+    int rc = check(route);
 
-    if (rc == 0)
-        rc = route_create(&copy, route);
     if (rc < 0)
         return rc;
-    rc = find_place(&node, router, copy);
-    for (const struct ol__route *other = rc == 0 ? node->routes : NULL; other && rc == 0; other = other->next)
-        if (strcmp(other->route.method, route->method) == 0)
-            rc = ol__fail(OL_EBUSY, 0, "%s %s: that route exists", route->method, route->pattern);
-    if (rc < 0) {
+    struct ol__route *copy = route_create(route);
+    if (!copy)
+        return ol__fail(OL_ENOMEM, 0, "no memory for a route");
+    struct ol__router_node *node = find_place(router, copy);
+    if (!node || exactly(node->routes, route->method)) {
+        rc = node ? ol__fail(OL_EBUSY, 0, "%s %s: that route exists", route->method, route->pattern)
+                  : ol_last_error()->code;
         route_free(copy);
         return rc;
     }
@@ -314,13 +314,6 @@ int ol__router_match(const struct ol__router *router, struct ol__match *ret_matc
 }
 
 /* ---- methods ---- */
-
-static const struct ol__route *exactly(const struct ol__route *routes, const char *method)
-{
-    while (routes && strcmp(routes->route.method, method) != 0)
-        routes = routes->next;
-    return routes;
-}
 
 const struct ol__route *ol__routes_for(const struct ol__route *routes, const char *method)
 {

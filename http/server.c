@@ -125,8 +125,8 @@ const char *ol__server_date(struct ol_server *server)
     char              line[64];
     gmtime_r(&now, &utc); /* not strftime's names, which are the locale's */
     strftime(line, sizeof line, "Date: ddd, %d mmm %Y %H:%M:%S GMT\r\n", &utc);
-    memcpy(line + 6, days + 3 * utc.tm_wday, 3);
-    memcpy(line + 14, months + 3 * utc.tm_mon, 3);
+    memcpy(line + 6, days + 3 * (size_t)utc.tm_wday, 3);
+    memcpy(line + 14, months + 3 * (size_t)utc.tm_mon, 3);
     memcpy(server->date, line, OL__DATE_SIZE);
     server->date_of = now;
     return server->date;
@@ -196,13 +196,15 @@ void ol_server_close(struct ol_server *server, double drain_s, ol_server_closed_
 /* What is closed waits for the end of a turn that may not come: it is freed here. */
 static void free_connections(struct ol_server *server)
 {
-    struct ol_link *link;
+    struct ol_link *next;
 
     drained(&server->drain);
-    while ((link = ol_list_pop(&server->connections)) != NULL) {
+    for (struct ol_link *link = server->connections.next; link != &server->connections; link = next) {
+        next = link->next;
         ol__loop_unready(&connection_at(link)->turn_end);
         free(connection_at(link));
     }
+    ol_link_init(&server->connections);
 }
 
 int ol_server_destroy(struct ol_server *server)

@@ -265,8 +265,13 @@ char *wire_read_all(int fd, bool *ret_reset)
 
     while ((n = read_some(fd, text + size, capacity - size - 1)) > 0) {
         size += (size_t)n;
-        if (capacity - size < 4096)
-            text = realloc(text, capacity *= 2);
+        if (capacity - size < 4096) {
+            char *larger = realloc(text, capacity *= 2);
+
+            if (!larger)
+                give_up("no memory");
+            text = larger;
+        }
     }
     text[size] = '\0';
     if (ret_reset)

@@ -74,10 +74,12 @@ struct ol_server_config {
     double          body_timeout_s;   /* whole body; 0: 30 s; 408 */
     size_t          body_rate_min;    /* bytes/s after the first 5 s of a body; 0: 100 */
     double          keep_alive_s;     /* idle between requests; 0: 60 s */
-    /* each time 64 KiB (or all there is) must be taken within; else closed; 0: 30 s */
-    double write_timeout_s;
-    double half_close_probe_s; /* so long after a client shut its side a request that still runs asks whether it is there
-                                           at all, by an interim 102 answer; a reset in reply cancels. 0: 1 s; negative: never */
+    double          write_timeout_s;  /* for 64 KiB, or all there is, to be taken; else closed. 0: 30 s */
+    /*
+     * A client has shut its side, and its request still runs so long after that: is it there at all? It is asked by
+     * an interim 102 answer; a reset in reply cancels. 0: 1 s; negative: never.
+     */
+    double      half_close_probe_s;
     const char *server_name;   /* the Server field; NULL: none; outlives the server */
     bool        server_timing; /* send Server-Timing: queue, run, deliver */
 };

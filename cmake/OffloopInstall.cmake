@@ -10,6 +10,7 @@ set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/Offloop")
 
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/offloop" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
     FILES_MATCHING PATTERN "*.h")
+install(FILES "${PROJECT_SOURCE_DIR}/docs/man/offloop.1" DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
 install(TARGETS offloop_shared EXPORT OffloopTargets)
 install(TARGETS offloop_static EXPORT OffloopStaticTargets)
 install(EXPORT OffloopTargets NAMESPACE Offloop:: DESTINATION "${package_dir}")

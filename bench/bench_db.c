@@ -313,18 +313,31 @@ static void print_all(void)
            (double)stats.writes / (double)(stats.commits + 1));
 }
 
+static const char usage[] = "usage: bench_db [--seconds S] [--file FILE]\n"
+                            "\n"
+                            "  --seconds S   length of each measurement\n"
+                            "  --file FILE   the database it makes, and deletes\n";
+
 static void parse(int argc, char **argv)
 {
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--seconds") == 0)
-            bench.seconds = strtod(argv[i + 1], NULL);
-        else if (strcmp(argv[i], "--file") == 0)
-            bench.path = argv[i + 1];
-        else
-            check(OL_EINVAL, argv[i]);
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            fputs(usage, stdout);
+            exit(0);
+        }
+        if (i + 1 < argc && strcmp(argv[i], "--seconds") == 0) {
+            bench.seconds = strtod(argv[++i], NULL);
+        } else if (i + 1 < argc && strcmp(argv[i], "--file") == 0) {
+            bench.path = argv[++i];
+        } else {
+            fprintf(stderr, "bench_db: '%s' is not understood, or lacks its value\n%s", argv[i], usage);
+            exit(2);
+        }
     }
-    if (argc % 2 == 0 || !(bench.seconds > 0))
-        check(OL_EINVAL, "usage: bench_db [--seconds S] [--file FILE]");
+    if (!(bench.seconds > 0)) {
+        fprintf(stderr, "bench_db: --seconds must be a positive number\n");
+        exit(2);
+    }
 }
 
 int main(int argc, char **argv)

@@ -412,12 +412,15 @@ static enum ol__parse read_chunked(struct ol__parser *parser, const char *data, 
         return OL__PARSE_MORE;
     result = ol__chunked_read(&parser->chunked, data, size, parser->limits->head_max, ret_used, ret_piece,
                               ret_piece_size);
+    /* What precedes the byte that we refuse is the other's to refuse first: so the answer does not depend on the cuts. */
+    bool   is_refused = result == OL__CHUNKED_BAD || result == OL__CHUNKED_TOO_LONG;
+    size_t n = is_refused ? *ret_used - 1 : *ret_used;
+    if (n > 0 && !second_agrees_on_body(parser, data, n, result == OL__CHUNKED_END))
+        return refuse(parser, 400, "the body can be read in two ways");
     if (result == OL__CHUNKED_BAD)
         return refuse(parser, 400, "the chunked body is malformed");
     if (result == OL__CHUNKED_TOO_LONG)
         return refuse(parser, 431, "the trailer is too large");
-    if (!second_agrees_on_body(parser, data, *ret_used, result == OL__CHUNKED_END))
-        return refuse(parser, 400, "the body can be read in two ways");
     if (result == OL__CHUNKED_DATA)
         return OL__PARSE_BODY;
     return result == OL__CHUNKED_END ? OL__PARSE_END : OL__PARSE_MORE;

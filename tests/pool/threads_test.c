@@ -2,6 +2,7 @@
 #include "support/cmocka.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -111,16 +112,15 @@ static void the_third_thread_that_cannot_be_started_loses_no_job(void **state)
     (void)state;
     ol_events_subscribe(&subscriber);
     gate_init(&gate, "two run");
-    fail_starts(3, 3);
+    fail_starts(3, UINT_MAX); /* two starts may be under way at once: the fourth must not stand in for the third */
     fixture_create(&fixture, (struct ol_pool_config){ .threads_max = 4 });
     for (unsigned i = 0; i < 6; i++) {
         task_init(&tasks[i], &gate);
         assert_int_equal(ol_pool_submit(fixture.pool, &tasks[i].job), 0);
     }
     gate_wait_for_n(&gate, 2);
-    while (stats_of(fixture.pool).threads_failed == 0)
-        ol_sleep(0.0005);
-    assert_int_equal(stats_of(fixture.pool).threads, 2); /* it is not tried again at once */
+    while (stats_of(fixture.pool).threads_failed == 0 || stats_of(fixture.pool).threads != 2)
+        ol_sleep(0.0005); /* a start that is under way counts until it fails */
     gate_open(&gate);
     assert_int_equal(ol_loop_run(fixture.loop), 0);
     for (unsigned i = 0; i < 6; i++)

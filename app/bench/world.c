@@ -49,6 +49,9 @@ static void *wait_for_signal(void *arg)
 
     fill_signals(&set);
     sigwait(&set, &signal_number);
+    /* From here on this thread ends the program: who sees its processes die and closes the world waits for that. */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    atomic_store(&world->is_interrupted, true);
     process_kill_all();
     delete_folder(world->folder);
     dprintf(STDERR_FILENO, "\n");
@@ -94,7 +97,7 @@ int world_open(struct world *world, const char *parent)
 void world_close(struct world *world)
 {
     if (world->has_signals) {
-        pthread_cancel(world->signals); /* sigwait is where it can be cancelled, and where it always is */
+        pthread_cancel(world->signals); /* in sigwait; once it has a signal it cannot be, and this join does not return */
         pthread_join(world->signals, NULL);
     }
     process_stop(&world->server);
@@ -111,6 +114,8 @@ static int complain(const struct world *world, const char *what)
     char    text[2048];
     ssize_t size;
 
+    if (atomic_load(&world->is_interrupted))
+        return -1; /* that is why */
     error(0, 0, "the %s did not start", what);
     size = pread(world->log_fd, text, sizeof text, 0);
     if (size > 0 && write(STDERR_FILENO, text, (size_t)size) < 0)

@@ -5,6 +5,7 @@
 #define APP_BENCH_WORLD_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "app/bench/process.h"
@@ -17,6 +18,7 @@ struct world {
     int            log_fd;
     pthread_t      signals;
     bool           has_signals;
+    atomic_bool    is_interrupted; /* set by the thread of the signals */
     struct process external_api;
     struct process server;
     unsigned       server_threads; /* of the running server's pool; 0: its default */

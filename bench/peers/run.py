@@ -15,17 +15,13 @@ import shutil
 import subprocess
 import sys
 
-from tools import (HERE, Failed, Process, ask, end_on_sigterm, find, folder, free_port, machine, number, own_client, spread,
-                   wait_until_up, wrk)
+from tools import (HERE, PYTHON, Failed, Process, ask, end_on_sigterm, find, folder, free_port, has_module, machine, number,
+                   own_client, spread, wait_until_up, wrk)
 
 QUICK = {"delay": 0.5, "seconds": 2, "rounds": 3, "fetch": [(5, 10), (10, 20), (20, 40)], "many": 1000, "many_rounds": 3,
          "patience_s": 25}
 FULL = {"delay": 0.5, "seconds": 6, "rounds": 5, "fetch": [(5, 100), (10, 500), (20, 1000)], "many": 1000,
         "many_rounds": 20, "patience_s": 120}
-
-
-# The one that Debian's Python packages are for; another may stand before it in PATH.
-PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
 
 
 class Peer:
@@ -77,10 +73,6 @@ def list_peers(options, build, external):
 def is_wanted(options, name):
     """Named on the command line, or nothing is; offloop always."""
     return not options.only or name.startswith(("offloop", *options.only.split(",")))
-
-
-def has_module(*names):
-    return subprocess.run([PYTHON, "-c", "import " + ",".join(names)], capture_output=True, check=False).returncode == 0
 
 
 # ---- building: each returns the program and None, or anything and what is missing ----

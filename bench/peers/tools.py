@@ -1,4 +1,4 @@
-"""What run.py and client.py share: servers as child processes, and three clients with one form of result."""
+"""What run.py, client.py and fetch.py share: servers as child processes, and three clients with one form of result."""
 
 import json
 import os
@@ -16,6 +16,9 @@ import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ITEMS = 100000
+
+# The one that Debian's Python packages are for; another may stand before it in PATH.
+PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
 
 
 class Failed(Exception):
@@ -186,6 +189,11 @@ def find(*names):
         if path:
             return path
     return None
+
+
+def has_module(*names):
+    """Can PYTHON, which need not be the one that runs this, import them all?"""
+    return subprocess.run([PYTHON, "-c", "import " + ",".join(names)], capture_output=True, check=False).returncode == 0
 
 
 def folder():

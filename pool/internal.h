@@ -12,6 +12,7 @@
 #include <offloop/observe.h>
 #include <offloop/pool.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "base/heap.h"
@@ -21,6 +22,7 @@
 #include "pool/codel.h"
 #include "pool/linger.h"
 #include "pool/queue.h"
+#include "pool/quick.h"
 
 enum { OL__CLASSES_MAX = 16, OL__THREADS_MAX = 4096 };
 
@@ -81,6 +83,7 @@ struct ol__class {
     size_t           n_freed;     /* places that left the queue since `room` was last topped up */
     uint64_t         n_submitted; /* handed over */
     struct ol__codel codel;
+    struct ol__pace  pace;
 
     /* any thread: places left in the queue, of which each submit takes one. room + n_freed + waiting = queue_max */
     _Alignas(64) atomic_long room;
@@ -124,9 +127,12 @@ struct ol__worker {
     enum ol__worker_state state;
     bool                  has_thread; /* `thread` is to be joined */
     bool                  called;
-    struct ol_job        *job;  /* that runs here */
-    struct ol_link        idle; /* in pool->idle */
-    pthread_cond_t        cond;
+    bool                  is_quick; /* the job that runs here was taken for a quick one */
+    struct ol_job        *job;      /* that runs here */
+    struct ol_link        idle;     /* in pool->idle */
+
+    /* any thread */
+    sem_t wake;
 };
 
 /* ---- the pool ---- */
@@ -168,6 +174,7 @@ struct ol_pool {
     uint64_t            armed_ns; /* what the timer is set to; UINT64_MAX: not running */
     bool                rearm_posted;
     struct ol__linger   linger;
+    struct ol__quick    quick;
 
     /* loop only */
     struct ol_post   completions, rearm;

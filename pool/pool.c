@@ -201,6 +201,7 @@ static struct ol_pool *allocate(struct ol_loop *loop, const struct ol_pool_confi
     pool->config.classes = NULL; /* the caller's */
     init_loop_side(pool);
     ol__linger_init(&pool->linger);
+    ol__quick_init(&pool->quick);
     return pool;
 }
 

@@ -51,10 +51,12 @@ static struct ol__worker *pop_idle_locked(struct ol_pool *pool)
 
 void ol__worker_call_locked(struct ol_pool *pool, struct ol__errands *errands)
 {
-    if (pool->n_called >= CALLED_MAX || pool->n_called >= pool->n_queued || errands->wake || errands->start ||
-        !ol__class_pick_locked(pool))
+    struct ol__class *class;
+
+    if (pool->n_called >= CALLED_MAX || pool->n_called >= pool->n_queued || errands->wake || errands->start)
         return;
-    if (ol__linger_call_locked(pool))
+    class = ol__class_pick_locked(pool);
+    if (!class || ol__quick_hold_back_locked(pool, class) || ol__linger_call_locked(pool))
         return;
     errands->wake = pop_idle_locked(pool);
     if (!errands->wake)
@@ -67,7 +69,7 @@ void ol__worker_call_locked(struct ol_pool *pool, struct ol__errands *errands)
 
 void ol__worker_wake(struct ol__worker *worker)
 {
-    pthread_cond_signal(&worker->cond);
+    sem_post(&worker->wake);
 }
 
 /* ---- starting ---- */
@@ -75,7 +77,6 @@ void ol__worker_wake(struct ol__worker *worker)
 static struct ol__worker *create_place(struct ol_pool *pool)
 {
     struct ol__worker *worker = aligned_alloc(_Alignof(struct ol__worker), sizeof *worker);
-    pthread_condattr_t attr;
 
     if (!worker)
         return NULL;
@@ -88,10 +89,7 @@ static struct ol__worker *create_place(struct ol_pool *pool)
     worker->pool = pool;
     worker->index = pool->n_workers;
     ol_link_init(&worker->idle);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&worker->cond, &attr);
-    pthread_condattr_destroy(&attr);
+    sem_init(&worker->wake, 0, 0);
     pool->workers[pool->n_workers++] = worker;
     return worker;
 }
@@ -182,28 +180,43 @@ int ol__worker_start(struct ol__worker *worker)
 
 /* ---- parking ---- */
 
-static struct timespec leave_at(const struct ol_pool *pool)
+/*
+ * Sleep until called, or for `ns` when the thread is the watch or may leave. A semaphore, and not a condition variable:
+ * that would take the lock again in a way that costs the next unlock a system call (glibc marks it as contended). A
+ * post that comes when the sleep is over already makes the next one look once more than it must.
+ */
+static void sleep_locked(struct ol__worker *worker, uint64_t ns, bool is_watch)
 {
-    return ol__ns_to_timespec(ol_now_ns() + ol__seconds_to_ns(pool->config.idle_timeout_s));
+    struct ol_pool *pool = worker->pool;
+    struct timespec at = ol__ns_to_timespec(ol_now_ns() + ns);
+    bool            in_time = true;
+
+    while (!worker->called && !pool->is_stopping) {
+        bool is_timed = is_watch || pool->n_threads > pool->config.threads_min;
+
+        if (is_timed && !in_time)
+            break;
+        pthread_mutex_unlock(&pool->lock);
+        in_time = (is_timed ? sem_clockwait(&worker->wake, CLOCK_MONOTONIC, &at) : sem_wait(&worker->wake)) == 0;
+        ol__pool_lock(pool);
+    }
 }
 
 /* Returns false when the thread is to leave. */
 static bool park_locked(struct ol__worker *worker)
 {
     struct ol_pool *pool = worker->pool;
-    struct timespec at = leave_at(pool);
-    int             err = 0;
+    bool            is_watch = ol__quick_watch_locked(pool, worker);
 
     worker->state = OL__WORKER_IDLE;
     pool->n_idle++;
-    ol_list_prepend(&pool->idle, &worker->idle);
-    while (!worker->called && !pool->is_stopping) {
-        bool is_spare = pool->n_threads > pool->config.threads_min;
-
-        if (is_spare && err == ETIMEDOUT)
-            break;
-        err = is_spare ? pthread_cond_timedwait(&worker->cond, &pool->lock, &at)
-                       : pthread_cond_wait(&worker->cond, &pool->lock);
+    if (is_watch) { /* called last: the others' caches are as warm, and they need no second look */
+        ol_list_append(&pool->idle, &worker->idle);
+        sleep_locked(worker, OL__QUICK_WATCH_NS, true);
+        ol__quick_watch_over_locked(pool);
+    } else {
+        ol_list_prepend(&pool->idle, &worker->idle);
+        sleep_locked(worker, ol__seconds_to_ns(pool->config.idle_timeout_s), false);
     }
     bool called = worker->called;
     worker->called = false;
@@ -214,7 +227,7 @@ static bool park_locked(struct ol__worker *worker)
         ol_list_remove(&worker->idle);
         pool->n_idle--;
     }
-    return called;
+    return called || (is_watch && !pool->is_stopping);
 }
 
 /* ---- taking ---- */
@@ -249,6 +262,8 @@ static void start_locked(struct ol__worker *worker, struct ol__class *class, str
     ol__job_move(job, OL__JOB_RUNNING);
     worker->job = job;
     worker->state = OL__WORKER_BUSY;
+    worker->is_quick = ol__pace_is_quick(&class->pace);
+    pool->quick.n_running += worker->is_quick;
     ol__class_started_locked(pool, class);
 }
 
@@ -312,6 +327,9 @@ static void finish_locked(struct ol__worker *worker, struct ol_job *job, struct 
     struct ol__class *class = &pool->classes[job->class_id];
 
     worker->job = NULL;
+    pool->quick.n_running -= worker->is_quick;
+    worker->is_quick = false;
+    ol__pace_learn(&class->pace, job->run_ns);
     ol__class_finished_locked(pool, class);
     if (class->config.codel)
         ol__codel_learn(&class->codel, job->run_ns);
@@ -421,7 +439,7 @@ void ol__worker_join_all(struct ol_pool *pool)
     ol__pool_lock(pool);
     pool->is_stopping = true;
     for (unsigned i = 0; i < pool->n_workers; i++)
-        pthread_cond_signal(&pool->workers[i]->cond);
+        ol__worker_wake(pool->workers[i]);
     unsigned n = pool->n_workers; /* is_stopping: no more will be made */
     pthread_mutex_unlock(&pool->lock);
     /* A thread that is being started just now is seen when the worker that starts it has been joined. */
@@ -435,7 +453,7 @@ void ol__worker_join_all(struct ol_pool *pool)
 void ol__worker_free_all(struct ol_pool *pool)
 {
     for (unsigned i = 0; i < pool->n_workers; i++) {
-        pthread_cond_destroy(&pool->workers[i]->cond);
+        sem_destroy(&pool->workers[i]->wake);
         free(pool->workers[i]->shards);
         free(pool->workers[i]);
     }

@@ -1,4 +1,4 @@
-"""What run.py, client.py and fetch.py share: servers as child processes, and three clients with one form of result."""
+"""What run.py, client.py, fetch.py and slow.py share: servers as child processes, and three clients with one form of result."""
 
 import json
 import os
@@ -43,14 +43,15 @@ def end_on_sigterm():
 class Process:
     """A server of our own starting; killed at the end of the with block, with everything that it started."""
 
-    def __init__(self, command, log, environment=None):
-        self.command, self.log = command, log
+    def __init__(self, command, log, environment=None, pass_fds=()):
+        self.command, self.log, self.pass_fds = command, log, pass_fds
         self.environment = dict(os.environ, **(environment or {}))
 
     def __enter__(self):
         with open(self.log, "ab") as log:
             self.child = subprocess.Popen(
-                self.command, stdout=subprocess.PIPE, stderr=log, env=self.environment, start_new_session=True
+                self.command, stdout=subprocess.PIPE, stderr=log, env=self.environment, start_new_session=True,
+                pass_fds=self.pass_fds,
             )
         return self
 
@@ -111,12 +112,12 @@ def run(command, limit_s, environment=None):
     return done.stdout
 
 
-def own_client(offloop, url, clients, requests=None, seconds=None, body=None):
+def own_client(offloop, url, clients, requests=None, seconds=None, body=None, cut=False):
     command = [offloop, "bench", "--url", url, "--concurrency", str(clients)]
     if requests:
         command += ["--requests", str(requests)]
     if seconds:
-        command += ["--duration", str(seconds)]
+        command += ["--duration", str(seconds)] + ["--cut"] * cut
     if body:
         command += ["--post", body]
     return json.loads(run(command, 900))

@@ -118,6 +118,14 @@ void ol__conn_wake(struct ol__conn *connection)
     ol__loop_at_turn_end(connection->server->loop, &connection->turn_end);
 }
 
+void ol__conn_flush(struct ol__conn *connection)
+{
+    if (!connection->turn_end.queued)
+        return;
+    ol__loop_unready(&connection->turn_end);
+    turn_end(&connection->turn_end);
+}
+
 /* ---- watching ---- */
 
 void ol__conn_watch(struct ol__conn *connection)

@@ -70,6 +70,9 @@ void ol__conn_refuse(struct ol__conn *connection, int status, const char *why);
 /** Something can be sent: at the end of this turn it will be. */
 void ol__conn_wake(struct ol__conn *connection);
 
+/** What was to be done at the end of this turn, now. The connection may be gone afterwards. */
+void ol__conn_flush(struct ol__conn *connection);
+
 /** There is room again: take what waits in `in`, and read on. */
 void ol__conn_resume(struct ol__conn *connection);
 

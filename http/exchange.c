@@ -410,7 +410,10 @@ static void run_blocking(struct ol__ready *ready)
 
     run(exchange);
     ol__leave_blocking(&before);
+    struct ol__conn *connection = exchange->connection;
     run_done(exchange);
+    if (connection) /* the handlers behind this one in the turn may take long: its answer does not wait for them */
+        ol__conn_flush(connection);
 }
 
 static void run_async(void *arg)

@@ -1,6 +1,7 @@
 /*
  * Requests and answers over real sockets: routes, modes, framing, pipelines, errors.
  */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,8 @@
 #define LAST(path) "GET " path " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 static struct server_case sc;
-static struct gate        hold;
+static struct gate        hold, first_is_answered;
+static int                n_in_turn; /* loop only */
 
 /* ---- handlers ---- */
 
@@ -67,6 +69,15 @@ static int wait_at_gate(struct ol_request *req, struct ol_response *res, void *a
     (void)req, (void)arg;
     gate_wait(&hold);
     return ol_response_body(res, NULL, "slow", 4);
+}
+
+/* The first that runs answers, the second waits. */
+static int wait_when_second(struct ol_request *req, struct ol_response *res, void *arg)
+{
+    (void)req, (void)arg;
+    if (n_in_turn++ > 0)
+        gate_wait(&first_is_answered);
+    return ol_response_body(res, NULL, "turn", 4);
 }
 
 static int sleep_ms(struct ol_request *req, struct ol_response *res, void *arg)
@@ -123,6 +134,8 @@ static void add_routes(struct ol_server *server, void *arg)
     add_route(server, "GET", "/fail", OL_RUN_ASYNC, fail_with, NULL);
     add_route(server, "GET", "/status", OL_RUN_BLOCKING, answer_status_of, NULL);
     add_route(server, "GET", "/gate", OL_RUN_OFFLOAD, wait_at_gate, NULL);
+    add_route(server, "GET", "/blocking/gate", OL_RUN_BLOCKING, wait_at_gate, NULL);
+    add_route(server, "GET", "/blocking/turn", OL_RUN_BLOCKING, wait_when_second, NULL);
     add_route(server, "GET", "/sleep", OL_RUN_ASYNC, sleep_ms, NULL);
     add_route(server, "GET", "/fields", OL_RUN_BLOCKING, set_fields, &n_refused);
 }
@@ -387,6 +400,38 @@ static void answers_have_a_date(void **state)
     free(answer);
 }
 
+/* Both requests are read in one turn, while the loop was held. */
+static void a_blocking_handlers_answer_does_not_wait_for_the_handlers_behind_it(void **state)
+{
+    struct pollfd fds[2] = { { .events = POLLIN }, { .events = POLLIN } };
+    int           holder = wire_connect(&sc);
+    char          answer[4];
+
+    (void)state;
+    n_in_turn = 0;
+    gate_init(&first_is_answered, "the first answer was read");
+    for (int i = 0; i < 2; i++)
+        fds[i].fd = wire_connect(&sc);
+    wire_puts(holder, LAST("/blocking/gate"));
+    gate_wait_for_n(&hold, 1);
+    for (int i = 0; i < 2; i++)
+        wire_puts(fds[i].fd, LAST("/blocking/turn"));
+    gate_open(&hold);
+    assert_in_range(poll(fds, 2, GATE_LIMIT_S * 1000 / 2), 1, 2);
+    int first = fds[0].revents ? 0 : 1;
+    assert_true(wire_read(fds[first].fd, answer, sizeof answer));
+    gate_open(&first_is_answered);
+    free(wire_read_all(fds[first].fd, NULL));
+    char *second = wire_read_all(fds[!first].fd, NULL);
+    assert_int_equal(count_answers(second), 1);
+    free(second);
+    free(wire_read_all(holder, NULL));
+    close(holder);
+    close(fds[0].fd);
+    close(fds[1].fd);
+    gate_fini(&first_is_answered);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -399,6 +444,7 @@ int main(void)
         TEST(pipelined_requests_are_answered_in_order_whatever_is_ready_first),
         TEST(more_pipelined_requests_than_pipeline_max_are_all_answered),
         TEST(unsafe_request_waits_for_those_before_it_and_holds_those_behind_it),
+        TEST(a_blocking_handlers_answer_does_not_wait_for_the_handlers_behind_it),
         TEST(nothing_runs_after_an_error_and_what_came_before_is_answered),
         TEST(head_204_and_304_have_no_body),
         TEST(old_clients_get_keep_alive_only_when_they_ask),

@@ -64,8 +64,9 @@ static void print_result(struct load_result *result)
     struct samples *latency = &result->latency;
     uint64_t        n_failed = result->failed + result->dropped;
 
-    printf("{\"rate\": %.3f, \"requests\": %zu, \"failed\": %" PRIu64 ", \"seconds\": %.3f, \"mean_ms\": %.3f, ",
-           result->rate, latency->count, n_failed, result->seconds, samples_mean_ns(latency) / 1e6);
+    printf("{\"rate\": %.3f, \"requests\": %zu, \"failed\": %" PRIu64 ", \"unfinished\": %" PRIu64 ", ", result->rate,
+           latency->count, n_failed, result->unfinished);
+    printf("\"seconds\": %.3f, \"mean_ms\": %.3f, ", result->seconds, samples_mean_ns(latency) / 1e6);
     printf("\"p50_ms\": %.3f, \"p95_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f}\n",
            (double)samples_percentile_ns(latency, 50) / 1e6, (double)samples_percentile_ns(latency, 95) / 1e6,
            (double)samples_percentile_ns(latency, 99) / 1e6, (double)samples_percentile_ns(latency, 100) / 1e6);
@@ -79,6 +80,7 @@ static int bench_url(const struct bench_options *options)
                                                     .rate = options->rate,
                                                     .requests = options->requests,
                                                     .window_s = options->duration_s,
+                                                    .cut = options->cut,
                                                     .next = ask_url,
                                                     .arg = &target });
 

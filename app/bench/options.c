@@ -29,6 +29,7 @@ enum key {
     KEY_CONCURRENCY,
     KEY_REQUESTS,
     KEY_DURATION,
+    KEY_CUT,
     KEY_RATE,
     KEY_BODY
 };
@@ -38,8 +39,7 @@ static const struct argp_option table[] = {
     { "quick", KEY_QUICK, NULL, 0, "The short form, under 40 s, with a service that answers after 0.2 s (default)", 1 },
     { "full", KEY_FULL, NULL, 0,
       "The article's numbers, n = 100, 500, 1000 against 0.5 s, and up to 1,000 clients: about half an hour, most of "
-      "it "
-      "spent on blocking",
+      "it spent on blocking",
       1 },
     { "tiny", KEY_TINY, NULL, OPTION_HIDDEN, "Seconds; proves that it works, and nothing else", 1 },
     { "modes", KEY_MODES, "LIST", 0, "Of blocking,offload,async (default: all)", 1 },
@@ -58,6 +58,7 @@ static const struct argp_option table[] = {
     { "concurrency", KEY_CONCURRENCY, "N", 0, "Clients (default: 1)", 3 },
     { "requests", KEY_REQUESTS, "N", 0, "Stop after so many", 3 },
     { "duration", KEY_DURATION, "S", 0, "Stop after so long (default: 10, unless --requests is given)", 3 },
+    { "cut", KEY_CUT, NULL, 0, "Then give up what is under way, instead of waiting for it", 3 },
     { "rate", KEY_RATE, "N", 0, "Requests planned for each second, whatever the server does", 3 },
     { "post", KEY_BODY, "JSON", 0, "POST this", 3 },
     { 0 },
@@ -90,6 +91,7 @@ static error_t parse_url_option(int key, char *arg, struct bench_options *option
     case KEY_CONCURRENCY: options->concurrency = args_count("--concurrency", arg, 1, 16000); break;
     case KEY_REQUESTS: options->requests = args_count("--requests", arg, 1, 100000000); break;
     case KEY_DURATION: options->duration_s = args_seconds("--duration", arg, DAY_S); break;
+    case KEY_CUT: options->cut = true; break;
     case KEY_RATE: options->rate = args_count("--rate", arg, 1, 1000000); break;
     case KEY_BODY: options->body = arg; break;
     default: return ARGP_ERR_UNKNOWN;
@@ -136,4 +138,6 @@ void bench_options_parse(struct bench_options *ret_options, int argc, char **arg
     args_parse(&argp, argc, argv, ret_options);
     if (ret_options->duration_s <= 0 && ret_options->requests == 0)
         ret_options->duration_s = 10;
+    if (ret_options->cut && ret_options->duration_s <= 0)
+        error(EXIT_USAGE, 0, "--cut needs --duration");
 }

@@ -21,6 +21,7 @@ struct bench_options {
     unsigned    concurrency;
     unsigned    requests;
     double      duration_s;
+    bool        cut; /* at its end */
     double      rate;
     const char *body; /* POST it */
 };

@@ -35,6 +35,8 @@ struct run {
     bool      json, body;
     double    timeout_s;
 
+    const char *ca_file;
+
     struct url_list     list;
     size_t              next; /* in the list */
     struct fetch_report report;
@@ -42,12 +44,16 @@ struct run {
 
 /* ---- the command line ---- */
 
+enum key { KEY_CA_FILE = 256 };
+
 static const struct argp_option table[] = {
     { NULL, 'c', "N", 0, "Requests under way at once (default: 100; mode blocking has one)", 0 },
     { "mode", 'm', "MODE", 0, "Who waits: blocking (this thread), offload (threads), async (fibers; the default)", 0 },
     { "json", 'j', NULL, 0, "Print a JSON object for each answer", 0 },
     { "body", 'b', NULL, 0, "Print the answers' bodies instead of lines; with --json, beside the rest", 0 },
     { "timeout", 't', "S", 0, "Give up on a request after so many seconds (default: 30)", 0 },
+    { "ca-file", KEY_CA_FILE, "FILE", 0,
+      "Trust the certificate authorities of this PEM file, and no others (default: the system's)", 0 },
     { 0 },
 };
 
@@ -72,6 +78,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case 'j': run->json = true; break;
     case 'b': run->body = true; break;
     case 't': run->timeout_s = args_seconds("--timeout", arg, TIMEOUT_MAX_S); break;
+    case KEY_CA_FILE:
+        run->ca_file = arg;
+        if (!*arg)
+            error(EXIT_USAGE, 0, "--ca-file: '' is not a file name");
+        break;
     case ARGP_KEY_ARG:
         if (url_list_add(&run->list, arg) < 0)
             exit(1);
@@ -106,7 +117,7 @@ static void parse(struct run *run, int argc, char **argv)
 static int fetch_item(void *arg)
 {
     struct fetch_item      *item = arg;
-    struct ol_fetch_request request = { .url = item->url, .timeout_s = item->timeout_s };
+    struct ol_fetch_request request = { .url = item->url, .timeout_s = item->timeout_s, .ca_file = item->ca_file };
     uint64_t                begin_ns = ol_now_ns();
 
     item->rc = ol_fetch(&item->result, &request);
@@ -127,8 +138,12 @@ static void lane(void *arg)
     struct run *run = arg;
 
     while (run->next < run->list.n) {
-        struct fetch_item item = { .url = run->list.urls[run->next++], .timeout_s = run->timeout_s };
-        int               rc = call(run, &item);
+        struct fetch_item item = {
+            .url = run->list.urls[run->next++],
+            .ca_file = run->ca_file,
+            .timeout_s = run->timeout_s,
+        };
+        int rc = call(run, &item);
 
         if (rc < 0) {
             item.rc = rc;

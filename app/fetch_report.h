@@ -12,6 +12,7 @@
 /** One URL, and what came of it. */
 struct fetch_item {
     const char             *url;
+    const char             *ca_file; /* NULL: the system's */
     double                  timeout_s;
     int                     rc; /* as ol_fetch returns */
     struct ol_fetch_result *result;

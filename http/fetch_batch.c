@@ -68,6 +68,8 @@ static size_t size_of_copies(const struct ol_fetch_request *request)
 
     if (request->method)
         size += strlen(request->method) + 1;
+    if (request->ca_file)
+        size += strlen(request->ca_file) + 1;
     for (size_t i = 0; i < request->n_headers; i++)
         size += sizeof *request->headers + strlen(request->headers[i].name) + strlen(request->headers[i].value) + 2;
     return size;
@@ -97,6 +99,8 @@ static void copy_request(struct item *item, const struct ol_fetch_request *reque
     item->request.url = put_string(&at, request->url);
     if (request->method)
         item->request.method = put_string(&at, request->method);
+    if (request->ca_file)
+        item->request.ca_file = put_string(&at, request->ca_file);
     for (size_t i = 0; i < request->n_headers; i++) {
         headers[i].name = put_string(&at, request->headers[i].name);
         headers[i].value = put_string(&at, request->headers[i].value);

@@ -120,6 +120,8 @@ int ol__fetch_check(const struct ol_fetch_request *request)
         rc = check_header(&request->headers[i]);
     if (rc == 0 && (!ol__seconds_valid(request->timeout_s) || !ol__seconds_valid(request->connect_timeout_s)))
         rc = ol__fail(OL_EINVAL, 0, "a fetch's timeouts must be between 0 and 1e9 seconds");
+    if (rc == 0 && request->ca_file && !*request->ca_file)
+        rc = ol__fail(OL_EINVAL, 0, "'' is no file of certificates");
     return rc;
 }
 
@@ -367,6 +369,17 @@ static CURLcode set_callbacks(CURL *easy, struct ol__transfer *transfer)
     return curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 }
 
+/* The file takes the place of all that libcurl was built to trust, which may be a folder as well as a file. */
+static CURLcode set_ca_file(CURL *easy, const char *ca_file)
+{
+    CURLcode code = curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
+
+    if (code != CURLE_OK)
+        return code;
+    code = curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    return code == CURLE_UNKNOWN_OPTION || code == CURLE_NOT_BUILT_IN ? CURLE_OK : code; /* it has no such folder */
+}
+
 static CURLcode set_options(CURL *easy, struct ol__transfer *transfer)
 {
     const struct ol_fetch_request *request = transfer->request;
@@ -384,6 +397,8 @@ static CURLcode set_options(CURL *easy, struct ol__transfer *transfer)
         code = curl_easy_setopt(easy, CURLOPT_USERAGENT, "offloop/" OL_VERSION);
     if (code == CURLE_OK && is_this_machine(request->url))
         code = curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    if (code == CURLE_OK && request->ca_file)
+        code = set_ca_file(easy, request->ca_file);
     if (code == CURLE_OK)
         code = curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
     if (code == CURLE_OK)
@@ -423,6 +438,7 @@ static int meaning_of(CURLcode code, const struct ol__transfer *transfer)
     case CURLE_OK: return 0;
     case CURLE_OPERATION_TIMEDOUT: return OL_EUPTIMEOUT;
     case CURLE_OUT_OF_MEMORY: return OL_ENOMEM;
+    case CURLE_SSL_CACERT_BADFILE: return transfer->request->ca_file ? OL_EINVAL : OL_EUPSTREAM;
     case CURLE_URL_MALFORMAT: return ol_fetch_status(transfer->result) ? OL_EUPSTREAM : OL_EINVAL;
     default: return OL_EUPSTREAM;
     }

@@ -41,6 +41,8 @@ struct ol_fetch_request {
     unsigned                      redirects_max;     /* 0: a redirect is an answer like any other */
     ol_fetch_body_cb             *on_body;           /* NULL: the whole body is kept in the result */
     void                         *on_body_arg;
+    /* PEM file of the CAs that an https service may be certified by, instead of the system's; NULL: the system's */
+    const char *ca_file;
 };
 
 struct ol_fetch_result;
@@ -50,10 +52,10 @@ struct ol_fetch_result;
  *
  * Thread:  any but the bare loop.
  * Owns:    borrows `request` and all it points to until it returns; the caller frees the result (ol_fetch_result_free).
- * Returns: 0; OL_EUPSTREAM (could not connect, broke off, talked nonsense), OL_EUPTIMEOUT (timeout_s or
- *          connect_timeout_s passed), OL_EINVAL (no URL, a scheme that is not http or https, bad header), OL_ELIMIT
- *          (size_max), OL_EBUSY (16,384 transfers of this loop are under way), OL_EONLOOP, OL_ENOMEM, or the scope's
- *          reason. ol_last_error has curl's code and message.
+ * Returns: 0; OL_EUPSTREAM (could not connect, certificate refused, broke off, talked nonsense), OL_EUPTIMEOUT
+ *          (timeout_s or connect_timeout_s passed), OL_EINVAL (no URL, a scheme that is not http or https, bad header,
+ *          a ca_file that cannot be used), OL_ELIMIT (size_max), OL_EBUSY (16,384 transfers of this loop are under
+ *          way), OL_EONLOOP, OL_ENOMEM, or the scope's reason. ol_last_error has curl's code and message.
  */
 OL_API int ol_fetch(struct ol_fetch_result **ret_result, const struct ol_fetch_request *request);
 

@@ -273,7 +273,14 @@ static void request_is_copied(void *arg)
     size_t                 size;
 
     snprintf(url, sizeof url, "%s", service_url(service, "/copied"));
-    struct ol_fetch_request request = { url, method, &header, 1, body, 4, 0, 0, 0, 0, NULL, NULL };
+    struct ol_fetch_request request = {
+        .url = url,
+        .method = method,
+        .headers = &header,
+        .n_headers = 1,
+        .body = body,
+        .body_size = 4,
+    };
     expect(errand, ol_fetch_batch_add(batch, 9, &request) == 0, "add");
     memset(url, 'x', 20), memset(method, 'x', 3), memset(name, 'x', 3), memset(value, '\n', 3), memset(body, 'x', 3);
     memset(&header, 0, sizeof header), memset(&request, 0, sizeof request);

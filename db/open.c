@@ -35,6 +35,8 @@ enum {
     BATCH = 256,
     WAL_SOFT = 1000,
     WAL_HARD = 65536,
+    READERS_NICE = 5, /* measured: docs/DATABASE.md */
+    NICE_MAX = 19,
     READERS_MIN = 2 /* one may be taken by a stream or a long read */
 };
 
@@ -107,6 +109,8 @@ static void fill_counts(struct ol_db_config *config)
         config->readers = default_readers();
     if (config->readers < READERS_MIN)
         config->readers = READERS_MIN;
+    if (config->readers_nice == 0)
+        config->readers_nice = READERS_NICE;
     if (!config->queue_max)
         config->queue_max = QUEUE;
     if (!config->statements_max)
@@ -149,6 +153,8 @@ static int check(const struct ol_db_config *config)
             return ol__fail(OL_EINVAL, 0, "a time limit of the database is negative or not a number");
     if (config->n_migrations > 0 && !config->migrations)
         return ol__fail(OL_EINVAL, 0, "n_migrations says %u, and there are none", config->n_migrations);
+    if (config->readers_nice < -1 || config->readers_nice > NICE_MAX)
+        return ol__fail(OL_EINVAL, 0, "readers_nice must be -1 to %d", NICE_MAX);
     if (config->synchronous != OL_DB_SYNC_FULL && config->synchronous != OL_DB_SYNC_NORMAL)
         return ol__fail(OL_EINVAL, 0, "synchronous is neither FULL nor NORMAL");
     return 0;

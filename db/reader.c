@@ -29,7 +29,9 @@
 #include "db/reader.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "db/connection.h"
@@ -322,12 +324,25 @@ static struct ol__read *find_work(struct ol__readers *readers, struct ol__reader
     return alone;
 }
 
+/*
+ * A read is short work in between the loop's: a reader that took the core from the loop each time it was woken would
+ * make the loop late and the batches small. On Linux niceness is a thread's own.
+ */
+static void yield_to_the_loop(int nice)
+{
+    id_t tid = (id_t)gettid();
+
+    if (nice > 0)
+        setpriority(PRIO_PROCESS, tid, getpriority(PRIO_PROCESS, tid) + nice);
+}
+
 static void *reader_main(void *arg)
 {
     struct ol__reader  *reader = arg;
     struct ol__readers *readers = &reader->db->readers;
     bool                is_single, is_closing = false;
 
+    yield_to_the_loop(reader->db->config.readers_nice);
     while (!is_closing) {
         struct ol__read *alone = find_work(readers, reader, &is_single);
 

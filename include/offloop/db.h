@@ -86,9 +86,10 @@ enum ol_db_sync { OL_DB_SYNC_FULL, OL_DB_SYNC_NORMAL };
 
 /** How to open a database. Zeroes mean the defaults. */
 struct ol_db_config {
-    unsigned        readers;        /* reading threads, at least 2; 0: max(4, cores) */
-    size_t          queue_max;      /* reads, and writes, that may wait; 0: 16,384; then OL_EBUSY */
-    enum ol_db_sync synchronous;    /* default FULL: a commit survives power loss */
+    unsigned readers;            /* reading threads, at least 2; 0: max(4, cores) */
+    int      readers_nice;       /* added to their niceness, up to 19; 0: 5, so that the loop goes first; -1: nothing */
+    size_t   queue_max;          /* reads, and writes, that may wait; 0: 16,384; then OL_EBUSY */
+    enum ol_db_sync synchronous; /* default FULL: a commit survives power loss */
     unsigned        statements_max; /* cached statements for each connection; 0: 100 */
     /* of threads that are not the database's own; 0: 64; beyond it they wait for a reading thread */
     unsigned connections_max;

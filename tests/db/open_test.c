@@ -2,9 +2,12 @@
 #include "fixture.h"
 
 #include <dirent.h>
+#include <sched.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -96,6 +99,8 @@ static void nonsense_in_the_configuration_is_refused(void **state)
               "n_migrations");
     must_fail(ol_db_open(&db, scratch("x.sqlite"), &(struct ol_db_config){ .synchronous = (enum ol_db_sync)9 }),
               OL_EINVAL, "synchronous");
+    must_fail(ol_db_open(&db, scratch("x.sqlite"), &(struct ol_db_config){ .readers_nice = 20 }), OL_EINVAL,
+              "readers_nice");
     assert_null(db);
     ol_db_close(NULL);
 }
@@ -307,6 +312,50 @@ static void its_threads_have_names_and_take_no_signals(void **state)
     assert_int_equal(count_own_threads(), 0);
 }
 
+/* How many reading threads have this niceness. */
+static unsigned count_readers_at(int nice)
+{
+    DIR           *tasks = opendir("/proc/self/task");
+    struct dirent *entry;
+    unsigned       n = 0;
+
+    assert_non_null(tasks);
+    while ((entry = readdir(tasks))) {
+        char  path[300], name[64] = "";
+        FILE *comm;
+
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
+        comm = fopen(path, "r");
+        if (comm && fgets(name, sizeof name, comm) && strncmp(name, "ol-db-r", 7) == 0)
+            n += getpriority(PRIO_PROCESS, (id_t)atoi(entry->d_name)) == nice;
+        if (comm)
+            fclose(comm);
+    }
+    closedir(tasks);
+    return n;
+}
+
+static void its_readers_let_the_loop_go_first_unless_told_otherwise(void **state)
+{
+    static const struct {
+        int wanted, expected;
+    } cases[] = { { 0, 5 }, { 3, 3 }, { -1, 0 } };
+    int own = getpriority(PRIO_PROCESS, 0);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ol_db *db = open_new(&(struct ol_db_config){ .readers = 3, .readers_nice = cases[i].wanted });
+        uint64_t      until_ns = ol_now_ns() + GATE_LIMIT_S * OL_NS_PER_S;
+        int           nice = own + cases[i].expected;
+
+        while (count_readers_at(nice < 19 ? nice : 19) < 3) { /* each sees to it as the first thing it does */
+            assert_true(ol_now_ns() < until_ns);
+            sched_yield();
+        }
+        ol_db_close(db);
+    }
+}
+
 static void two_databases_live_side_by_side(void **state)
 {
     struct ol_db *a = open_new(NULL), *b = open_new(NULL);
@@ -317,8 +366,7 @@ static void two_databases_live_side_by_side(void **state)
     assert_int_equal(query_int(a, "SELECT x FROM t"), 1);
     assert_int_equal(query_int(b, "SELECT x FROM t"), 2);
     ol_db_close(a);
-    a = open_new(
-        NULL); /* perhaps at the address of the one before: this thread must not take its connection for the old one */
+    a = open_new(NULL); /* perhaps where the one before was: this thread must not take its connection for the old one */
     exec(a, "CREATE TABLE t AS SELECT 3 AS x");
     assert_int_equal(query_int(a, "SELECT x FROM t"), 3);
     assert_int_equal(query_int(b, "SELECT x FROM t"), 2);
@@ -343,6 +391,7 @@ int main(void)
         cmocka_unit_test(it_is_in_wal_mode_and_closing_leaves_one_file),
         cmocka_unit_test(a_library_with_the_reset_bug_is_warned_of_when_another_process_is_there),
         cmocka_unit_test(its_threads_have_names_and_take_no_signals),
+        cmocka_unit_test(its_readers_let_the_loop_go_first_unless_told_otherwise),
         cmocka_unit_test(two_databases_live_side_by_side),
     };
 

@@ -25,7 +25,10 @@
 #include "db/writer.h"
 #include "loop/wait.h"
 
-enum { PAGES_PER_STEP = 256, BACKUPS_MAX = 16 };
+enum {
+    PAGES_PER_STEP = 256,
+    BACKUPS_MAX = 16 /* with the one that runs */
+};
 
 struct ol__backup {
     /* set by the caller */

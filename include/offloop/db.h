@@ -23,7 +23,7 @@ struct ol_db;
 
 enum ol_value_type { OL_TYPE_NULL, OL_TYPE_INT, OL_TYPE_REAL, OL_TYPE_TEXT, OL_TYPE_BLOB };
 
-/** One typed value. Text and blobs are borrowed: `size` bytes at `data`. */
+/** One typed value. Text and blobs are borrowed: `size` bytes at `data`. SQLite stores a real that is NaN as NULL. */
 struct ol_value {
     enum ol_value_type type;
     union {
@@ -250,8 +250,9 @@ struct ol_db_backup {
 };
 
 /**
- * Copy the database to a file while it is in use, in steps between the writer's batches. Waits. Returns: 0, or as
- * ol_db_exec. On failure no copy is left.
+ * Copy the database to a file while it is in use, in steps between the writer's batches. Waits. One runs at a time,
+ * and up to 15 wait for their turn. Returns: 0, OL_EBUSY (16 are at it or waiting), or as ol_db_exec. On failure no
+ * copy is left.
  */
 OL_API int ol_db_backup(struct ol_db *db, const struct ol_db_backup *backup);
 

@@ -209,6 +209,46 @@ static void a_copy_that_fails_or_is_given_up_leaves_no_file(void **state)
     ol_db_close(db);
 }
 
+enum { BACKUPS_MAX = 16 };
+
+struct crowd {
+    struct ol_db   *db;
+    struct ol_scope scope; /* of those that were accepted; ended by the one that was not */
+    unsigned        n;
+    int             rcs[BACKUPS_MAX + 1];
+};
+
+static void copy_in_crowd(void *arg)
+{
+    struct crowd *crowd = arg;
+    unsigned      index = crowd->n++;
+    char          path[512];
+
+    snprintf(path, sizeof path, "%s-%u", scratch("copy-crowd.sqlite"), index);
+    ol_scope_enter(&crowd->scope);
+    crowd->rcs[index] = ol_db_backup(crowd->db,
+                                     &(struct ol_db_backup){ .path = path, .pages_per_step = 1, .pause_s = 30 });
+    ol_scope_enter(NULL);
+    if (index == BACKUPS_MAX)
+        ol_scope_end(&crowd->scope, OL_ECANCELED);
+}
+
+/* The first is in its pause when the seventeenth comes. */
+static void sixteen_backups_are_accepted_and_no_more(void **state)
+{
+    struct crowd crowd = { .db = open_with((struct ol_db_config){ 0 }) };
+
+    (void)state;
+    write_pages(crowd.db, 30);
+    ol_scope_init(&crowd.scope, NULL, 0);
+    run_fibers(copy_in_crowd, &crowd, 0, BACKUPS_MAX + 1);
+    for (unsigned i = 0; i < BACKUPS_MAX; i++)
+        assert_int_equal(crowd.rcs[i], OL_ECANCELED);
+    assert_int_equal(crowd.rcs[BACKUPS_MAX], OL_EBUSY);
+    ol_scope_fini(&crowd.scope);
+    ol_db_close(crowd.db);
+}
+
 static void a_file_that_exists_is_not_overwritten(void **state)
 {
     struct ol_db *db = open_with((struct ol_db_config){ 0 });
@@ -405,6 +445,7 @@ int main(void)
         cmocka_unit_test(a_copy_is_whole_and_may_be_opened),
         cmocka_unit_test(what_is_written_during_the_copy_is_in_it),
         cmocka_unit_test(a_copy_that_fails_or_is_given_up_leaves_no_file),
+        cmocka_unit_test(sixteen_backups_are_accepted_and_no_more),
         cmocka_unit_test(a_file_that_exists_is_not_overwritten),
         cmocka_unit_test(closing_ends_a_backup_that_runs),
         cmocka_unit_test(everything_at_once_never_meets_a_lock),

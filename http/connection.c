@@ -108,6 +108,14 @@ void ol__conn_close(struct ol__conn *connection, int reason)
     ol__server_check_gone(server);
 }
 
+void ol__conn_reset(struct ol__conn *connection)
+{
+    static const struct linger at_once = { .l_onoff = 1 };
+
+    setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    ol__conn_close(connection, OL_ECANCELED);
+}
+
 bool ol__conn_is_idle(const struct ol__conn *connection)
 {
     return ol_list_empty(&connection->exchanges) && !connection->in_body && !ol__parser_begun(&connection->parser);

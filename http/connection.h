@@ -64,6 +64,9 @@ int ol__conn_create(struct ol_server *server, int fd, const char *peer);
 /** Close, with what runs for it cancelled for `reason`. Freed at the end of the turn. */
 void ol__conn_close(struct ol__conn *connection, int reason);
 
+/** The same, with a reset: the client learns that what it got is not all, and the kernel throws away what it did not take. */
+void ol__conn_reset(struct ol__conn *connection);
+
 /** Answer what could not be read, and take no more. */
 void ol__conn_refuse(struct ol__conn *connection, int status, const char *why);
 

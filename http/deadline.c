@@ -156,15 +156,15 @@ static bool is_idle_too_long(const struct ol__conn *connection, uint64_t now_ns)
     return has_come(connection->idle_ns, now_ns) && ol__conn_is_idle(connection);
 }
 
-/* The client took what it had to: the next step. Else it is closed, and so are those whose time is over in any case. */
-static bool must_close(struct ol__conn *connection, uint64_t now_ns)
+/* A client that took what it had to has the same time for the next step. */
+static bool is_write_stalled(struct ol__conn *connection, uint64_t now_ns)
 {
-    if (has_come(connection->write_ns, now_ns)) {
-        if (connection->written < connection->write_mark)
-            return true;
-        ol__conn_expect_write(connection);
-    }
-    return has_come(connection->linger_ns, now_ns) || is_idle_too_long(connection, now_ns);
+    if (!has_come(connection->write_ns, now_ns))
+        return false;
+    if (connection->written < connection->write_mark)
+        return true;
+    ol__conn_expect_write(connection);
+    return false;
 }
 
 void ol__conn_timed(struct ol_timer *timer)
@@ -172,7 +172,11 @@ void ol__conn_timed(struct ol_timer *timer)
     struct ol__conn *connection = OL_CONTAINER_OF(timer, struct ol__conn, timer);
     uint64_t         now_ns = ol_now_ns(), next_ns = 0;
 
-    if (must_close(connection, now_ns)) {
+    if (is_write_stalled(connection, now_ns)) {
+        ol__conn_reset(connection); /* the kernel must not keep for it what it does not take */
+        return;
+    }
+    if (has_come(connection->linger_ns, now_ns) || is_idle_too_long(connection, now_ns)) {
         ol__conn_close(connection, OL_ECANCELED);
         return;
     }

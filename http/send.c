@@ -280,11 +280,11 @@ static void retire(struct ol__conn *connection)
 /* The answer that says close is out. What had been taken behind it is not answered: none of it was begun. */
 static void finish(struct ol__conn *connection)
 {
-    static const struct linger reset = { .l_onoff = 1 };
-
-    if (connection->broken)
-        setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-    if (connection->broken || connection->eof || shutdown(connection->fd, SHUT_WR) < 0) {
+    if (connection->broken) {
+        ol__conn_reset(connection);
+        return;
+    }
+    if (connection->eof || shutdown(connection->fd, SHUT_WR) < 0) {
         ol__conn_close(connection, OL_ECANCELED);
         return;
     }

@@ -186,6 +186,10 @@ static int explain(struct ol_db *db, struct ol_error *error)
 
     if ((error->detail & 0xff) == SQLITE_CANTOPEN && explain_cannot_open(db->path, error) != OL_EIO)
         return error->code;
+    /* The log's index is a file of its own, and the system's VFS says so when it cannot be given its space. */
+    if (error->detail == SQLITE_IOERR_SHMSIZE)
+        return ol__failure(error, OL_EFULL, error->detail,
+                           "cannot open the database %s: no space left for the index of its log", db->path);
     snprintf(why, sizeof why, "%s", error->text);
     if (strstr(why, db->path))
         return error->code;

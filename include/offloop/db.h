@@ -117,8 +117,8 @@ struct ol_db_config {
  * Thread:  any but the bare loop.
  * Owns:    copies `config`; the caller closes with ol_db_close.
  * Returns: 0, OL_EINVAL, OL_EDB (not a database, a failed migration, a newer schema), OL_EIO, OL_EPERM (read-only
- *          file), OL_ENOENT (no such directory), OL_ENOMEM, OL_ESYS, OL_EONLOOP. ol_last_error names the file and the
- *          cause.
+ *          file), OL_ENOENT (no such directory), OL_EFULL (disk full), OL_ENOMEM, OL_ESYS, OL_EONLOOP. ol_last_error
+ *          names the file and the cause.
  */
 OL_API int ol_db_open(struct ol_db **ret_db, const char *path, const struct ol_db_config *config);
 

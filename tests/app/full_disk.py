@@ -8,9 +8,10 @@ is stopped, or started, while the disk is full keeps what it had acknowledged.
 import ctypes
 import errno
 import os
+import subprocess
 import sys
 
-from serving import LIBC, MODES, Client, Server, check_file, scratch, skip
+from serving import LIBC, LIMIT_S, MODES, Client, Server, check_file, scratch, skip
 
 program = sys.argv[1]
 CLONE_NEWNS, MS_REC, MS_PRIVATE, MNT_DETACH = 0x20000, 0x4000, 0x40000, 2
@@ -74,6 +75,15 @@ def check_full_disk(server, filler, acknowledged):
             client.must_add(mode, "there is space again", acknowledged)
 
 
+def check_start_without_space(db, filler):
+    """After a good end the log and its index are gone, and there is no space for new ones."""
+    fill(filler)
+    done = subprocess.run([program, "serve", "--listen", "127.0.0.1:0", "--db", db], capture_output=True, text=True,
+                          timeout=LIMIT_S, check=False)
+    assert done.returncode == 1 and "no space left" in done.stderr and db in done.stderr, done
+    os.unlink(filler)
+
+
 def main():
     with scratch() as folder:
         mount_small(folder)
@@ -97,6 +107,7 @@ def main():
                 os.unlink(filler)
                 client.must_add("/offload", "after the restart", acknowledged)
                 server.stop()
+            check_start_without_space(db, filler)
             check_file(db, acknowledged)
             print(f"{len(acknowledged)} items were acknowledged and are there")
         finally:

@@ -241,6 +241,20 @@ static void a_full_disk_refuses_writes_and_reads_go_on(void **state)
     assert_int_equal(query_int(db, "SELECT count(*) FROM t"), 2);
 }
 
+static void opening_without_space_for_the_index_says_so(void **state)
+{
+    const char   *path = scratch("no-space.sqlite");
+    struct ol_db *other = NULL;
+
+    (void)state;
+    ol_db_close(open_at(path, &config));
+    fault_arm(FAULT_SHM, 1, SQLITE_IOERR_SHMSIZE, false);
+    must_fail(ol_db_open(&other, path, &config), OL_EFULL, "no space left");
+    assert_true(fault_disarm());
+    assert_null(other);
+    ol_db_close(open_at(path, &config));
+}
+
 static void in_a_group_each_is_told_of_the_full_disk(void **state)
 {
     enum { N = 3 };
@@ -420,6 +434,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_lost_writer_comes_back_when_it_can, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_refuses_writes_and_reads_go_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(opening_without_space_for_the_index_says_so, setup, teardown),
         cmocka_unit_test_setup_teardown(in_a_group_each_is_told_of_the_full_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(one_write_that_does_not_fit_leaves_the_others_committed, setup, teardown),
         cmocka_unit_test(exactly_one_thread_writes_the_file_and_its_log),

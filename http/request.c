@@ -40,13 +40,18 @@ static char *make_room(struct ol_request *request, size_t size)
     return extra->data;
 }
 
+/* A value with a broken escape is given as it came: "none" would let a default stand in for what the client wrote. */
 static struct ol_text decode_query(struct ol_request *request, const char *data, size_t size)
 {
     char   *out = make_room(request, size);
     int64_t n = out ? ol__percent_decode(out, data, size, true) : OL_ENOMEM;
 
-    if (n < 0)
+    if (!out)
         return (struct ol_text){ 0 };
+    if (n < 0) {
+        memcpy(out, data, size);
+        n = (int64_t)size;
+    }
     out[n] = '\0';
     return (struct ol_text){ out, (size_t)n };
 }

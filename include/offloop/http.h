@@ -159,7 +159,10 @@ OL_API const char *ol_request_method(const struct ol_request *req);
 OL_API const char *ol_request_path(const struct ol_request *req);
 /** A {name} of the route's pattern, percent-decoded. */
 OL_API struct ol_text ol_request_param(const struct ol_request *req, const char *name);
-/** The first value of `name` in the query, decoded ('+' is a space). Thread: the handler's. */
+/**
+ * The first value of `name` in the query, decoded ('+' is a space); as it was sent when an escape in it is broken or is
+ * %00. Thread: the handler's.
+ */
 OL_API struct ol_text ol_request_query(struct ol_request *req, const char *name);
 /** A field's value, case of `name` ignored; several fields of one name are joined by ", ". */
 OL_API struct ol_text ol_request_header(struct ol_request *req, const char *name);

@@ -191,6 +191,7 @@ static void request_is_decoded_for_the_handler(void **state)
     expect(LAST("/tell/x"), 200, "[x] [-] [-]");
     expect(LAST("/tell/x?q"), 200, "[x] [] [-]");
     expect(LAST("/tell/x?%71=1"), 200, "[x] [1] [-]");
+    expect(LAST("/tell/x?q=+%zz%41%00"), 200, "[x] [+%zz%41%00] [-]");
     expect(LAST("/tell/x%zz"), 400, "problem+json");
 }
 

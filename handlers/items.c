@@ -3,8 +3,8 @@
  *
  * JSON that goes out is made by SQLite's own functions, JSON that comes in is read by jansson, and values reach SQL as
  * bound arguments only. A long list is streamed: the rows in memory are one batch, whatever ?limit= says. (In a blocking
- * route nothing can be sent while the handler runs, so there a list ends with the server's response window.) A short
- * one is a query like any other, since a stream holds a reading thread for as long as its client takes.
+ * route nothing can be sent while the handler runs, so there a long one is refused.) A short one is a query like any
+ * other, since a stream holds a reading thread for as long as its client takes.
  */
 #include <math.h>
 #include <stdio.h>
@@ -285,6 +285,9 @@ int list_items(struct ol_request *req, struct ol_response *res, void *arg)
 
     if (take_number(&after, req, "after", 0, INT64_MAX) < 0 || take_number(&limit, req, "limit", 1, LIST_MAX) < 0)
         return ol_response_problem(res, 400, "?after= is an item's id, and ?limit= a number from 1 to 1000000");
+    if (limit > SHORT_MAX && ol_on_loop() && !ol_in_fiber())
+        return ol_response_problem(res, 400,
+                                   "?limit= is at most 1000 in a blocking route, where nothing is sent before its end");
     struct ol_args args = OL_ARGS(OL_INT(after), OL_INT(limit));
     return limit <= SHORT_MAX ? list_few(res, site->db, args) : list_many(res, site->db, args);
 }

@@ -4,7 +4,8 @@
  * A bounded number is accepted each time, so that a flood of new clients does not starve the others. When descriptors run out
  * (EMFILE, ENFILE), or connections_max is reached, all listeners pause: a listening socket with somebody in its queue is
  * readable for ever, and would spin. They go on when a connection of ours closes, or after RETRY_S, because a descriptor
- * may come free elsewhere. Clients meanwhile wait in the kernel's queue.
+ * may come free elsewhere. Clients meanwhile wait in the kernel's queue. Each client that leaves then ends a pause and
+ * begins the next: the event is for the first one, and for one each TELL_S.
  *
  * Closing. A socket of our own resets whoever is in its queue when it closes, so the queue is emptied first. An inherited one
  * stays open with whoever passed it on: its queue is left to the next process. For the same reason each socket is watched
@@ -26,6 +27,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/event.h"
 #include "http/connection.h"
@@ -33,7 +35,7 @@
 
 enum { ACCEPTS_MAX = 64, DRAIN_ACCEPTS_MAX = 4096, BACKLOG = 4096, ADDRESS_MAX = 128 };
 
-static const double RETRY_S = 0.5;
+static const double RETRY_S = 0.5, TELL_S = 10;
 
 struct ol__listener {
     struct ol_server    *server;
@@ -59,6 +61,19 @@ static void resume_timed(struct ol_timer *timer)
     ol__listeners_resume(OL_CONTAINER_OF(timer, struct ol_server, resume));
 }
 
+static void tell_paused(struct ol_server *server, const char *why)
+{
+    uint64_t now_ns = ol__loop_now_ns(server->loop);
+    char     text[128];
+
+    if (!ol__event_wanted(OL_EVENT_HTTP) || now_ns < server->tell_paused_ns)
+        return;
+    server->tell_paused_ns = now_ns + ol__seconds_to_ns(TELL_S);
+    snprintf(text, sizeof text, "no more clients are accepted for now: %s", why);
+    ol__event_emit(&(struct ol_event){
+        .kind = OL_EVENT_HTTP, .code = OL_ELIMIT, .subject = server, .name = "accept", .text = text });
+}
+
 static void pause_all(struct ol_server *server, const char *why)
 {
     if (server->is_paused)
@@ -68,9 +83,7 @@ static void pause_all(struct ol_server *server, const char *why)
     watch_all(server, 0);
     server->resume.cb = resume_timed;
     ol_timer_start(server->loop, &server->resume, RETRY_S);
-    if (ol__event_wanted(OL_EVENT_HTTP))
-        ol__event_emit(&(struct ol_event){
-            .kind = OL_EVENT_HTTP, .code = OL_ELIMIT, .subject = server, .name = "accept", .text = why });
+    tell_paused(server, why);
 }
 
 void ol__listeners_resume(struct ol_server *server)
@@ -117,7 +130,7 @@ static bool accept_one(struct ol__listener *listener)
     int                     fd;
 
     if (server->n_connections >= server->config.connections_max) {
-        pause_all(server, "as many connections as connections_max: no more are accepted until one closes");
+        pause_all(server, "connections_max are there");
         return false;
     }
     fd = accept4(listener->fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);

@@ -39,6 +39,7 @@ struct ol_server {
     struct ol__listener *listeners;
     bool                 is_paused;
     struct ol_timer      resume;
+    uint64_t             tell_paused_ns; /* not before this is another pause told of */
 
     /* loop only: who may hang up unseen (hangup.c) */
     int           hangup_fd; /* an epoll; -1 until it is needed */

@@ -263,12 +263,58 @@ static void beyond_connections_max_clients_wait_until_one_leaves(void **state)
     end();
 }
 
+/* On the server's thread; the test looks when that is gone. */
+static struct {
+    unsigned n;
+    char     text[128];
+} told;
+
+static void take_event(const struct ol_event *event, void *arg)
+{
+    (void)arg;
+    told.n++;
+    snprintf(told.text, sizeof told.text, "%s", event->text);
+}
+
+static struct ol_subscriber listening = { .kinds = OL_EVENT_HTTP, .cb = take_event };
+
+static unsigned paused_before;
+
+static bool was_paused_again(const struct ol_server_stats *stats)
+{
+    return stats->accept_paused > paused_before;
+}
+
+static void pauses_that_follow_each_other_are_told_of_once(void **state)
+{
+    int first, second;
+
+    (void)state;
+    told.n = paused_before = 0;
+    ol_events_subscribe(&listening);
+    begin(&(struct ol_server_config){ .connections_max = 1 });
+    first = wire_connect(&sc);
+    for (int i = 0; i < 5; i++) {
+        second = wire_connect(&sc);
+        server_case_until(&sc, was_paused_again);
+        paused_before = (unsigned)server_case_stats(&sc).accept_paused;
+        close(first);
+        first = second;
+    }
+    close(first);
+    end();
+    ol_events_unsubscribe(&listening);
+    assert_int_equal(told.n, 1);
+    assert_string_equal(told.text, "no more clients are accepted for now: connections_max are there");
+}
+
 static void without_descriptors_the_listener_pauses_and_goes_on(void **state)
 {
     struct rlimit before, none;
     int           fd;
 
     (void)state;
+    ol_events_subscribe(&listening);
     begin(&(struct ol_server_config){ 0 });
     getrlimit(RLIMIT_NOFILE, &before);
     none = before;
@@ -286,6 +332,8 @@ static void without_descriptors_the_listener_pauses_and_goes_on(void **state)
     free(answer);
     close(fd);
     end();
+    ol_events_unsubscribe(&listening);
+    assert_string_equal(told.text, "no more clients are accepted for now: Too many open files");
 }
 
 int main(void)
@@ -300,6 +348,7 @@ int main(void)
         cmocka_unit_test(idle_connection_is_closed_without_a_word),
         cmocka_unit_test(request_past_its_deadline_is_503_in_each_mode),
         cmocka_unit_test(beyond_connections_max_clients_wait_until_one_leaves),
+        cmocka_unit_test(pauses_that_follow_each_other_are_told_of_once),
         cmocka_unit_test(without_descriptors_the_listener_pauses_and_goes_on),
     };
 

@@ -107,6 +107,9 @@ void ol__conn_arm(struct ol__conn *connection, uint64_t at_ns);
 /** The timer's callback: see what has come. */
 void ol__conn_timed(struct ol_timer *timer);
 
+/** The server stops: what no handler has is answered 503, what runs is told that it closed. */
+void ol__conn_give_up(struct ol__conn *connection);
+
 /** Bytes are waiting for the client: by when must it have taken how many? */
 void ol__conn_expect_write(struct ol__conn *connection);
 

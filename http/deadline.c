@@ -103,35 +103,70 @@ static bool has_come(uint64_t at_ns, uint64_t now_ns)
     return at_ns && at_ns <= now_ns;
 }
 
+struct ending {
+    int         reason; /* for the scope of one that runs */
+    int         body_status;
+    const char *while_reading, *while_waiting;
+};
+
+static const struct ending timed_out = {
+    .reason = OL_ETIMEDOUT,
+    .body_status = 408,
+    .while_reading = "the request took too long to come",
+    .while_waiting = "the deadline passed before the requests in front were answered",
+};
+
+static const struct ending stopping = {
+    .reason = OL_ECLOSED,
+    .body_status = 503,
+    .while_reading = "the server is stopping",
+    .while_waiting = "the server is stopping",
+};
+
 /* One that no handler has is answered here; one that is running is told. */
-static void end_scope(struct ol__conn *connection, struct ol__exchange *exchange)
+static void end_exchange(struct ol__conn *connection, struct ol__exchange *exchange, const struct ending *ending)
 {
     if (exchange->state == OL__RUNNING) {
-        ol_scope_end(&exchange->scope, OL_ETIMEDOUT);
+        ol_scope_end(&exchange->scope, ending->reason);
         return;
     }
     if (connection->reading == exchange) {
-        ol__conn_fail_body(connection, 408, "the request took too long to come");
+        ol__conn_fail_body(connection, ending->body_status, ending->while_reading);
         return;
     }
-    ol__exchange_refuse(exchange, 503, "the deadline passed before the requests in front were answered");
+    ol__exchange_refuse(exchange, 503, ending->while_waiting);
     ol__conn_wake(connection);
 }
 
-static void end_scopes(struct ol__conn *connection, uint64_t now_ns, uint64_t *next_ns)
+static bool may_end(const struct ol__exchange *exchange)
+{
+    return exchange->has_scope && exchange->state < OL__ANSWERED &&
+           !__atomic_load_n(&exchange->scope.reason, __ATOMIC_RELAXED);
+}
+
+static void end_late(struct ol__conn *connection, uint64_t now_ns, uint64_t *next_ns)
 {
     for (struct ol_link *link = connection->exchanges.next; link != &connection->exchanges; link = link->next) {
         struct ol__exchange *exchange = OL_CONTAINER_OF(link, struct ol__exchange, link);
 
-        if (!exchange->has_scope || exchange->state >= OL__ANSWERED ||
-            __atomic_load_n(&exchange->scope.reason, __ATOMIC_RELAXED))
+        if (!may_end(exchange))
             continue;
         if (has_come(exchange->scope.deadline_ns, now_ns))
-            end_scope(connection, exchange);
+            end_exchange(connection, exchange, &timed_out);
         else
             earlier(next_ns, exchange->scope.deadline_ns);
     }
     ol__exchanges_start(connection);
+}
+
+void ol__conn_give_up(struct ol__conn *connection)
+{
+    for (struct ol_link *link = connection->exchanges.next; link != &connection->exchanges; link = link->next) {
+        struct ol__exchange *exchange = OL_CONTAINER_OF(link, struct ol__exchange, link);
+
+        if (may_end(exchange))
+            end_exchange(connection, exchange, &stopping);
+    }
 }
 
 /* Is the client there at all? If not, its kernel answers with a reset. */
@@ -188,7 +223,7 @@ void ol__conn_timed(struct ol_timer *timer)
         probe(connection);
     if (connection->phase == OL__CLOSED)
         return;
-    end_scopes(connection, now_ns, &next_ns);
+    end_late(connection, now_ns, &next_ns);
     if (ol__conn_is_idle(connection))
         earlier(&next_ns, connection->idle_ns);
     earlier(&next_ns, connection->head_ns);

@@ -1,9 +1,9 @@
 /*
  * server.c: the server as a whole: made, closed, gone.
  *
- * Closing is two steps. ol_server_close stops accepting, closes what is idle, lets each connection finish what it has taken (the
- * last answer says "Connection: close"), and after drain_s ends the scopes of what still runs and closes all connections. The
- * server is gone when no connection and no exchange is left: a handler that does not look at its scope keeps its exchange,
+ * Closing is three steps. ol_server_close stops accepting, closes what is idle, lets each connection finish what it has taken
+ * (the last answer says "Connection: close"). A moment before drain_s is over it gives up: what no handler has begun is answered
+ * 503, what runs is told, and what it says to that still goes out. At drain_s all connections are closed. The server is gone when no connection and no exchange is left: a handler that does not look at its scope keeps its exchange,
  * and so the server, in memory.
  */
 #include "http/server.h"
@@ -14,6 +14,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "http/connection.h"
+
+static const double LAST_WORDS_S = 1; /* of the drain, at most a quarter of it */
 
 static const struct ol_server_config defaults = {
     .connections_max = 16384,
@@ -66,7 +68,7 @@ static int check(const struct ol_server_config *config)
     return 0;
 }
 
-static void drained(struct ol_timer *timer);
+static void give_up(struct ol_timer *timer);
 static void all_gone(struct ol__ready *ready);
 
 int ol_server_create(struct ol_server **ret_server, struct ol_loop *loop, const struct ol_server_config *config)
@@ -89,7 +91,7 @@ int ol_server_create(struct ol_server **ret_server, struct ol_loop *loop, const 
     server->limits = (struct ol__parser_limits){ full.request_line_max, full.head_max, full.headers_max };
     server->scratch = scratch;
     server->hangup_fd = -1;
-    server->drain.cb = drained;
+    server->drain.cb = give_up;
     server->all_gone.cb = all_gone;
     ol_link_init(&server->connections);
     ol_buffer_init(&server->scratch_out, SIZE_MAX / 2);
@@ -153,6 +155,16 @@ static void drained(struct ol_timer *timer)
         ol__conn_close(connection_at(link), OL_ECLOSED); /* freed later: the list stays as it is */
 }
 
+static void give_up(struct ol_timer *timer)
+{
+    struct ol_server *server = OL_CONTAINER_OF(timer, struct ol_server, drain);
+
+    for (struct ol_link *link = server->connections.next; link != &server->connections; link = link->next)
+        ol__conn_give_up(connection_at(link));
+    server->drain.cb = drained;
+    ol_timer_start(server->loop, &server->drain, server->last_words_s);
+}
+
 static void end_hold(struct ol_server *server)
 {
     ol_timer_stop(&server->drain);
@@ -189,7 +201,9 @@ void ol_server_close(struct ol_server *server, double drain_s, ol_server_closed_
     ol__listeners_close(server);
     for (struct ol_link *link = server->connections.next; link != &server->connections; link = link->next)
         ol__conn_drain(connection_at(link));
-    ol_timer_start(server->loop, &server->drain, drain_s > 0 ? drain_s : 0);
+    drain_s = drain_s > 0 ? drain_s : 0;
+    server->last_words_s = drain_s / 4 < LAST_WORDS_S ? drain_s / 4 : LAST_WORDS_S;
+    ol_timer_start(server->loop, &server->drain, drain_s - server->last_words_s);
     ol__server_check_gone(server);
 }
 

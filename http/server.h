@@ -49,6 +49,7 @@ struct ol_server {
     bool                 is_closing;
     bool                 holds_loop; /* until all are gone */
     struct ol_timer      drain;
+    double               last_words_s;
     struct ol__ready     all_gone;
     ol_server_closed_cb *closed;
     void                *closed_arg;

@@ -121,7 +121,9 @@ OL_API const char *ol_server_address(const struct ol_server *server, unsigned i)
 typedef void ol_server_closed_cb(struct ol_server *server, void *arg);
 
 /**
- * Stop accepting, close idle connections, finish the requests that run, and at `drain_s` end the rest.
+ * Stop accepting, close idle connections, finish the requests that were taken. A moment before `drain_s` is over (1 s, or a
+ * quarter of it when that is less) those that wait are answered 503, and handlers that run are told (OL_ECLOSED), so that
+ * they can answer. At `drain_s` all connections are closed.
  *
  * Thread:  loop, or its owner.
  * Then:    `closed` (may be NULL) is called on the loop when the last connection and the last handler are gone, never

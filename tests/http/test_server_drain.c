@@ -52,6 +52,7 @@ static void add_routes(struct ol_server *server, void *arg)
     add_route(server, "GET", "/sleep/offload", OL_RUN_OFFLOAD, sleep_long, NULL);
     add_route(server, "GET", "/hello", OL_RUN_BLOCKING, hello, NULL);
     add_route(server, "GET", "/hello/offload", OL_RUN_OFFLOAD, hello, NULL);
+    add_route(server, "POST", "/hello/offload", OL_RUN_OFFLOAD, hello, NULL);
 }
 
 static int start(void **state)
@@ -146,9 +147,12 @@ static void what_still_runs_at_the_end_of_the_drain_is_told_that_it_closed(void 
 
         wire_puts(fd, requests[i]);
         gate_wait_for_n(&hold, 1);
-        server_case_close(&sc, 0.05);
+        server_case_close(&sc, 2);
         gate_wait_for_n(&left, 1);
         assert_int_equal(atomic_load(&reason), OL_ECLOSED);
+        char *answer = wire_read_all(fd, NULL);
+        assert_int_equal(answer_status(answer, 0), 503);
+        free(answer);
         close(fd);
         server_case_stop(&sc, -1);
         if (i == 0) {
@@ -156,6 +160,36 @@ static void what_still_runs_at_the_end_of_the_drain_is_told_that_it_closed(void 
             start(state);
         }
     }
+}
+
+static bool three_running(const struct ol_server_stats *stats)
+{
+    return stats->requests_running == 3;
+}
+
+/* Both threads have a handler that does not look; one request waits for a thread, and one for that request. */
+static void what_was_not_begun_at_the_end_of_the_drain_is_answered_503(void **state)
+{
+    int running[2] = { wire_connect(&sc), wire_connect(&sc) }, waiting = wire_connect(&sc);
+
+    (void)state;
+    for (int i = 0; i < 2; i++)
+        wire_puts(running[i], GET("/gate"));
+    gate_wait_for_n(&hold, 2);
+    wire_puts(waiting, GET("/gate") "POST /hello/offload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    server_case_until(&sc, three_running);
+    server_case_close(&sc, 2);
+    char *answer = wire_read_all(waiting, NULL);
+    assert_int_equal(count_answers(answer), 2);
+    assert_int_equal(answer_status(answer, 0), 503);
+    assert_int_equal(answer_status(answer, 1), 503);
+    free(answer);
+    assert_int_equal(gate_arrived(&hold), 2);
+    gate_open(&hold);
+    close(waiting);
+    close(running[0]);
+    close(running[1]);
+    server_case_stop(&sc, -1);
 }
 
 static void try_destroy(struct server_case *server_case, void *arg)
@@ -331,6 +365,7 @@ int main(void)
         TEST(idle_connections_are_closed_without_a_word_and_not_waited_for),
         TEST(head_that_has_begun_is_waited_for),
         TEST(what_still_runs_at_the_end_of_the_drain_is_told_that_it_closed),
+        TEST(what_was_not_begun_at_the_end_of_the_drain_is_answered_503),
         TEST(server_with_a_running_handler_cannot_be_destroyed),
         cmocka_unit_test(restart_with_an_inherited_socket_loses_no_request),
         cmocka_unit_test(what_does_not_listen_is_refused),

@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "app/bench/compare.h"
 #include "app/bench/load.h"
@@ -149,8 +151,13 @@ struct outputs {
     FILE *json, *csv, *html;
 };
 
+/* Whatever cannot be written is said before half an hour is spent on it. */
 static void open_outputs(struct outputs *outputs, const struct bench_options *options)
 {
+    const char *folder = options->svg_folder;
+
+    if (folder && ((mkdir(folder, 0777) < 0 && errno != EEXIST) || access(folder, W_OK | X_OK) < 0))
+        error(1, errno, "cannot write into %s", folder);
     outputs->json = open_for_writing(options->json_path);
     outputs->csv = open_for_writing(options->csv_path);
     outputs->html = open_for_writing(options->html_path);

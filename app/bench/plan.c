@@ -199,10 +199,10 @@ static void add_busy_calls(struct plan *plan, const struct dose *dose, enum mode
     } calls[] = {
         { CALL_QUERY, 1 },
         { CALL_QUERY, BUSY_CLIENTS },
+        { CALL_REPORT, REPORT_CLIENTS }, /* of the same rows in each mode: before any were inserted */
+        { CALL_MIXED, BUSY_CLIENTS },
         { CALL_INSERT, 1 },
         { CALL_INSERT, BUSY_CLIENTS },
-        { CALL_REPORT, REPORT_CLIENTS },
-        { CALL_MIXED, BUSY_CLIENTS },
     };
 
     for (unsigned i = 0; i < sizeof calls / sizeof calls[0]; i++)

@@ -142,7 +142,8 @@ def main():
         names = {kind: os.path.join(folder, "run." + kind) for kind in ("json", "csv", "html")}
         place = os.path.join(folder, "place")
         os.mkdir(place)
-        done = bench("--tiny", "--folder", place, "--svg", folder, *[f"--{kind}={path}" for kind, path in names.items()])
+        plots = os.path.join(folder, "plots")  # is made
+        done = bench("--tiny", "--folder", place, "--svg", plots, *[f"--{kind}={path}" for kind, path in names.items()])
         assert os.listdir(place) == [], os.listdir(place)
         said = [line for line in done.stderr.splitlines() if "WARNING: ASan" not in line]
         assert not said, said  # no terminal, no progress bar
@@ -151,11 +152,12 @@ def main():
         report = check_json(names["json"])
         check_html(names["html"], report)
         check_csv(names["csv"], report)
-        assert os.path.getsize(os.path.join(folder, "rate.svg")) > 1000
+        assert os.path.getsize(os.path.join(plots, "rate.svg")) > 1000
         check_compare(names["json"], report, folder)
         check_interrupt(folder)
         bench("--modes", "fast", status=2)
         bench("--json", os.path.join(folder, "no/such/folder"), status=1)
+        bench("--svg", os.path.join(folder, "no/such/folder"), status=1)
     assert not children(), children()
 
 

@@ -9,6 +9,7 @@ import html.parser
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -137,6 +138,16 @@ def check_interrupt(folder):
     raise AssertionError("a server stayed behind")
 
 
+def check_cut():
+    """Clients whose requests nobody answers are given up at the end, and counted as that."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        done = bench("--url", url, "--concurrency", "3", "--duration", "0.2", "--cut", status=1)
+        result = json.loads(done.stdout)
+        assert (result["unfinished"], result["requests"], result["failed"]) == (3, 0, 0), result
+        bench("--url", url, "--requests", "4", "--cut", status=2)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         names = {kind: os.path.join(folder, "run." + kind) for kind in ("json", "csv", "html")}
@@ -155,6 +166,7 @@ def main():
         assert os.path.getsize(os.path.join(plots, "rate.svg")) > 1000
         check_compare(names["json"], report, folder)
         check_interrupt(folder)
+        check_cut()
         bench("--modes", "fast", status=2)
         bench("--json", os.path.join(folder, "no/such/folder"), status=1)
         bench("--svg", os.path.join(folder, "no/such/folder"), status=1)
